@@ -1,0 +1,1 @@
+"""The client: what the command line and users' programs speak to the service with."""

@@ -1,0 +1,31 @@
+"""Audio arithmetic: the one format inside, and exact steps between bytes, samples and milliseconds."""
+
+from __future__ import annotations
+
+from typing import Final
+
+SAMPLE_RATE_HZ: Final = 16_000
+SAMPLE_BYTES: Final = 2
+# One step of the gate and of every decoder: 512 samples are what Silero VAD takes at 16 kHz.
+WINDOW_SAMPLES: Final = 512
+WINDOW_BYTES: Final = WINDOW_SAMPLES * SAMPLE_BYTES
+
+
+def samples_of_s(seconds: float) -> int:
+    """Give the number of samples in `seconds`, rounded to the nearest."""
+    return round(seconds * SAMPLE_RATE_HZ)
+
+
+def samples_of_ms(milliseconds: float) -> int:
+    """Give the number of samples in `milliseconds`, rounded to the nearest."""
+    return round(milliseconds * SAMPLE_RATE_HZ / 1000)
+
+
+def ms_of_samples(samples: int) -> int:
+    """Give whole milliseconds, rounded down: a time never points past the audio that it stands for."""
+    return samples * 1000 // SAMPLE_RATE_HZ
+
+
+def s_of_samples(samples: int) -> float:
+    """Give seconds."""
+    return samples / SAMPLE_RATE_HZ

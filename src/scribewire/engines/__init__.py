@@ -1,0 +1,1 @@
+"""Engines: recognisers behind one contract, one file each, one table."""

@@ -1,0 +1,99 @@
+"""The engine contract: what a recogniser promises, and the table by which it is found."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from scribewire.core.events import Word
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """What an engine is like; the worker chooses threads or lanes by it.
+
+    `languages` are lower-case tags. `releases_gil` says that decoding runs beside other Python threads; an engine
+    that holds the GIL gets a process per stream. `batch` is the most streams that one `step` decodes together.
+    """
+
+    languages: tuple[str, ...]
+    sample_rate_hz: int = 16_000
+    windowed: bool = False
+    releases_gil: bool = False
+    word_times: bool = True
+    confidence: bool = True
+    batch: int = 1
+
+
+class Outcome(Enum):
+    """What a step did to a segment."""
+
+    ON = "on"
+    AGAIN = "again"  # the engine wants the segment from its first sample again; what it said of it is void
+
+
+class Stream(ABC):
+    """One session's decoding state inside an engine: segments, one after the other.
+
+    Order: `begin`, then any number of `accept` + `Engine.step` (with `partial` after any of them), then `finish`;
+    then `begin` again, or `close`. `begin` in an open segment abandons it. Nothing but `close` may follow a failure.
+    Every segment begins from a stated state: `begin` with the same `resume` and the same audio gives the same words,
+    whatever was decoded before, so that a segment can be decoded again in another process.
+    """
+
+    @abstractmethod
+    def begin(self, first_sample: int) -> None:
+        """Open a segment whose first sample stands at `first_sample` of the session's audio."""
+
+    @abstractmethod
+    def accept(self, pcm: bytes) -> None:
+        """Take more of the open segment: s16le mono at the engine's rate, a whole window or the segment's shorter last.
+
+        Keeps it for the next `step`; cheap.
+        """
+
+    @abstractmethod
+    def partial(self) -> tuple[str, ...]:
+        """Give the words of the open segment so far; empty when there are none. Cheap, changes nothing."""
+
+    @abstractmethod
+    def finish(self) -> tuple[Word, ...] | Outcome:
+        """End the segment after all that was accepted and give its words, in order, times absolute.
+
+        Decodes what is still pending. `Outcome.AGAIN` asks for the whole segment once more instead.
+        """
+
+    @abstractmethod
+    def resume(self) -> bytes:
+        """Give the state from which the next segment begins: opaque, at most 2 KiB. Asked between segments."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Free the state. Twice is once."""
+
+
+class Engine(ABC):
+    """A loaded recogniser. One thread at a time, unless its traits say that it releases the GIL."""
+
+    traits: Traits
+
+    @abstractmethod
+    def load(self) -> None:
+        """Load models. Once, before anything else.
+
+        Raises EngineMissing with the command that mends it when a library or a model is not there.
+        """
+
+    @abstractmethod
+    def open(self, resume: bytes = b"") -> Stream:
+        """Open a stream, fresh or at the state that `Stream.resume` gave, here or in another process."""
+
+    @abstractmethod
+    def step(self, streams: Sequence[Stream]) -> list[Outcome]:
+        """Decode all that these streams accepted, in one call where the engine can. One outcome a stream."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Free everything. Streams of it must not be used afterwards."""

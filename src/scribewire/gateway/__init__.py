@@ -1,0 +1,1 @@
+"""The gateway: owns sessions, keys and the fleet; imports no recogniser."""

@@ -1,0 +1,1 @@
+"""Scalers: the hands that start and stop workers, one file each, one table."""

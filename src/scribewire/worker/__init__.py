@@ -1,0 +1,1 @@
+"""The worker: loads engines, measures its own speed, decodes streams; disposable."""
