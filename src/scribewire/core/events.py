@@ -349,8 +349,7 @@ class Report:
     """What is said of a session once, at its end. Never text, never audio."""
 
     received_samples: int = 0
-    fed_samples: int = 0
-    discarded_samples: int = 0
+    discarded_bytes: int = 0
     settled_samples: int = 0
     finals: int = 0
     words: int = 0

@@ -1,0 +1,22 @@
+"""The table of dialects: which path speaks which, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from scribewire.dialects.base import Dialect
+from scribewire.dialects.scriptix import ScriptixV1, ScriptixV2
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One WebSocket path and the name of its dialect."""
+
+    path: str
+    dialect: str
+
+
+DIALECTS: Final[Mapping[str, type[Dialect]]] = {"v1": ScriptixV1, "v2": ScriptixV2}
+PATHS: Final = (Row("/v2/realtime", "v2"), Row("/realtime", "v1"))
