@@ -257,6 +257,25 @@ class ExtraMissing(ScribewireError):
         super().__init__(f"{command} needs more than the base install: pip install 'scribewire[{extra}]'")
 
 
+# --- on the client's side --------------------------------------------------------------------------------------------
+
+
+class Unreachable(ScribewireError):
+    """Nothing answers at the service's address."""
+
+    code = "unreachable"
+    sentence = "The service does not answer."
+    retryable = True
+
+
+class Disconnected(ScribewireError):
+    """The socket closed before the session was over."""
+
+    code = "disconnected"
+    sentence = "The connection closed before the end of the session."
+    retryable = True
+
+
 @dataclass(frozen=True, slots=True)
 class ErrorRow:
     """One row of the errors table in the docs."""

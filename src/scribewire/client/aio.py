@@ -1,0 +1,202 @@
+"""The asynchronous client: the control plane, and sessions that take audio and give text."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import Any, Literal, Self
+from urllib.parse import urlencode, urlsplit
+
+import httpx
+import msgspec
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+
+from scribewire.client.wire import Final, Flushed, Message, Partial, State, Status, error_of_answer, parse
+from scribewire.errors import Disconnected, ScribewireError, Unreachable
+
+_BASE = "/api/v4"
+_KEY_HEADER = "x-zoom-s2t-key"
+# One frame of the contract holds at most 1 MiB; a second of audio a frame lets Ctrl-C and partials through.
+_FRAME_BYTES = 32_000
+
+
+class Client:
+    """A service and a key. An asynchronous context manager; sessions may run at the same time.
+
+    `wait_s` bounds every call but `initialize`. Every failure is a leaf of scribewire.errors: Unreachable when nothing
+    answers, else what the server said.
+    """
+
+    def __init__(self, url: str, key: str, *, wait_s: float = 10.0) -> None:
+        self.url = url.rstrip("/")
+        self.wait_s = wait_s
+        self._headers = {_KEY_HEADER: key}
+        self._http = httpx.AsyncClient(
+            base_url=self.url, headers=self._headers, timeout=wait_s, trust_env=not is_loopback(self.url)
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._http.aclose()
+
+    async def status(self) -> Status:
+        """Look, without causing anything."""
+        return msgspec.convert(await self._call("GET", "/realtime/status"), Status)
+
+    async def initialize(self, *, wait_s: float = 180.0) -> Status:
+        """Start workers if there are none, and wait until one is ready. Needs the scope `admin`."""
+        return msgspec.convert(await self._call("POST", "/realtime/initialize", wait_s=wait_s), Status)
+
+    async def create_key(
+        self, name: str, scopes: list[str], *, expires_at: str | None = None, max_sessions: int | None = None
+    ) -> dict[str, Any]:
+        """Make a key; the answer's `key` is its secret, said this once."""
+        asked = {"name": name, "scopes": scopes, "expires_at": expires_at, "max_sessions": max_sessions}
+        body = {key: value for key, value in asked.items() if value is not None}
+        return dict(await self._call("POST", "/keys", body=body))
+
+    async def keys(self) -> list[dict[str, Any]]:
+        """List the keys, without secrets."""
+        return list(await self._call("GET", "/keys"))
+
+    async def revoke_key(self, key_id: str) -> None:
+        """Revoke a key; its live sessions end within seconds."""
+        await self._call("DELETE", f"/keys/{key_id}")
+
+    async def sessions(self) -> list[dict[str, Any]]:
+        """List the reports of sessions: all for an admin, else one's own."""
+        return list(await self._call("GET", "/sessions"))
+
+    @asynccontextmanager
+    async def session(
+        self,
+        *,
+        language: str | None = None,
+        type: Literal["fast", "quality"] = "fast",  # noqa: A002 - the wire's word
+        partial: bool = True,
+        actual_numbers: bool = False,
+        listen_wait_s: float = 150.0,
+    ) -> AsyncIterator[Session]:
+        """Open a session and wait until the service listens, at most `listen_wait_s` when a worker must start first."""
+        endpoint = (await self.status()).endpoint
+        asked = {"language": language, "type": type}
+        query = urlencode({name: value for name, value in asked.items() if value is not None})
+        connection = await self._connect(f"{endpoint}?{query}")
+        async with connection:
+            session = Session(connection)
+            await session.start({"partial": partial, "actual_numbers": actual_numbers}, wait_s=listen_wait_s)
+            yield session
+
+    async def _connect(self, url: str) -> ClientConnection:
+        try:
+            return await connect(
+                url,
+                additional_headers=self._headers,
+                compression=None,  # audio does not compress
+                proxy=None if is_loopback(url) else True,
+                open_timeout=self.wait_s,
+                # A server that holds a fast sender back answers pings late; a dead one is found by TCP.
+                ping_timeout=None,
+                close_timeout=2.0,
+            )
+        except InvalidStatus as refused:
+            answer = refused.response
+            raise error_of_answer(answer.status_code, bytes(answer.body), answer.headers.get("Retry-After")) from refused
+        except (OSError, TimeoutError, InvalidHandshake) as error:
+            raise Unreachable(f"Nothing answers at {_shown(url)}.") from error
+
+    async def _call(
+        self, method: str, path: str, *, body: Mapping[str, Any] | None = None, wait_s: float | None = None
+    ) -> Any:
+        try:
+            answer = await self._http.request(method, _BASE + path, json=body, timeout=wait_s or self.wait_s)
+        except httpx.TimeoutException as error:
+            raise Unreachable(f"{self.url} did not answer within {wait_s or self.wait_s:g} s.") from error
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise Unreachable(f"Nothing answers at {self.url}.") from error
+        if not answer.is_success:
+            raise error_of_answer(answer.status_code, answer.content, answer.headers.get("Retry-After"))
+        if not answer.content:
+            return None
+        try:
+            return msgspec.json.decode(answer.content)
+        except msgspec.DecodeError as error:
+            raise ScribewireError(f"{self.url} is not a Scribewire service.") from error
+
+
+class Session:
+    """One conversation. Send from one task and iterate in another; iteration ends once all is handled."""
+
+    def __init__(self, connection: ClientConnection) -> None:
+        self._connection = connection
+        self.id = ""
+
+    async def start(self, options: Mapping[str, bool], *, wait_s: float) -> None:
+        """Send `start` and wait for `listening`. Done by Client.session."""
+        await self._say({"action": "start", **options})
+        try:
+            message = await asyncio.wait_for(self._hear(), wait_s)
+        except TimeoutError as error:
+            raise Unreachable(f"The service did not listen within {wait_s:g} s.") from error
+        if isinstance(message, State):
+            self.id = message.session_id or ""
+
+    async def send(self, audio: bytes) -> None:
+        """Send PCM, s16le, 16 kHz, mono, any number of bytes; waits while the service holds a fast sender back."""
+        for at in range(0, len(audio), _FRAME_BYTES):
+            await self._send(audio[at : at + _FRAME_BYTES])
+
+    async def flush(self, mark: str | int) -> None:
+        """Ask for the finals of all that was sent; Flushed with this mark follows them."""
+        await self._say({"action": "flush", "id": mark})
+
+    async def stop(self) -> None:
+        """Ask for the rest; the iteration ends after it."""
+        await self._say({"action": "stop"})
+
+    async def __aiter__(self) -> AsyncIterator[Partial | Final | Flushed | State]:
+        """Give every message up to the end, which is not given.
+
+        Raises the error that the server sends, or Disconnected when the socket closes before the end.
+        """
+        while True:
+            message = await self._hear()
+            if isinstance(message, State) and message.state == "stopped":
+                return
+            yield message
+
+    async def _hear(self) -> Message:
+        try:
+            return parse(await self._connection.recv())
+        except ConnectionClosed as closed:
+            raise Disconnected from closed
+
+    async def _say(self, message: Mapping[str, Any]) -> None:
+        await self._send(msgspec.json.encode(message).decode())
+
+    async def _send(self, frame: str | bytes) -> None:
+        try:
+            await self._connection.send(frame)
+        except ConnectionClosed as closed:
+            raise Disconnected from closed
+
+
+def is_loopback(url: str) -> bool:
+    """Say whether a URL points at this machine: it takes no proxy, and may be shown the machine's own key."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _shown(url: str) -> str:
+    return url.split("?")[0]
