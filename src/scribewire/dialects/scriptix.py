@@ -35,7 +35,7 @@ class Scriptix(Dialect):
         """Read one text frame. What cannot be understood is `Misspoke`, with a sentence for its author."""
         try:
             message = _decode(text)
-        except (msgspec.DecodeError, RecursionError):
+        except (msgspec.DecodeError, ValueError, RecursionError):
             return ev.Misspoke("The message is not JSON.")
         if not isinstance(message, dict):
             return ev.Misspoke("The message is not a JSON object.")
@@ -131,7 +131,7 @@ def _read_flush(message: dict[str, Any]) -> ev.Event:
     flush_id = message.get("id")
     if isinstance(flush_id, bool) or not isinstance(flush_id, str | int | None):
         return ev.Misspoke("The flush id is neither a string nor an integer.")
-    if isinstance(flush_id, str) and len(flush_id) > _MAX_ID_CHARACTERS:
+    if len(str(flush_id)) > _MAX_ID_CHARACTERS:
         return ev.Misspoke(f"The flush id is longer than {_MAX_ID_CHARACTERS} characters.")
     return ev.FlushAsked(flush_id)
 
