@@ -1,0 +1,132 @@
+"""Print how many real-time streams of continuous speech this machine holds, the service beside the bare engine."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import multiprocessing
+import os
+import time
+from collections.abc import Sequence
+from itertools import chain
+
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from scoring import speech_clips
+from scribewire.core.audio import WINDOW_BYTES
+from scribewire.engines.base import Engine, Stream
+from scribewire.engines.table import create
+from service import Service, running
+from wire import BYTES_PER_S, Talk, lags_s, percentile
+
+FRAME_S = 0.1
+# A bare stream is ended and begun again as often as sentences end.
+SEGMENT_S = 8.0
+BOUND_S = 0.2
+
+
+def speech(streams: int, seconds: float) -> list[bytes]:
+    """Give continuous speech for each stream, each from a place of its own in the recordings."""
+    whole = b"".join(clip.pcm() for clip in speech_clips())
+    whole *= 2
+    step = (len(whole) // 2 // streams) & ~1
+    return [whole[at * step : at * step + int(seconds * BYTES_PER_S)] for at in range(streams)]
+
+
+async def lag_of_service(service: Service, streams: int, seconds: float) -> list[float]:
+    """Give the lag of every partial of some sessions that speak at once."""
+
+    async def one(place: int, pcm: bytes) -> list[float]:
+        talk = await Talk.open(service.socket_url + "/v2/realtime", service.key)
+        await talk.start()
+        await asyncio.sleep(FRAME_S * place / streams)
+        await talk.send(pcm, frame_ms=1000 * FRAME_S)
+        heard = await talk.stop()
+        # A partial speaks of audio that was whole when its frame was sent.
+        return [lag - FRAME_S for lag in lags_s(heard)]
+
+    found = await asyncio.gather(*map(one, range(streams), speech(streams, seconds)))
+    return list(chain.from_iterable(found))
+
+
+def decode_paced(kind: str, audio: Sequence[bytes], begin_s: float, lags: multiprocessing.Queue[list[float]]) -> None:
+    """Decode some streams in this process at real-time pace, a partial after every frame."""
+    engines: list[Engine] = [create(f"pocketsphinx:{kind}") for _ in audio]
+    streams: list[Stream] = []
+    for engine in engines:
+        engine.load()
+        streams.append(engine.open())
+    begin_s = max(begin_s, time.monotonic())
+    found = []
+    for stream in streams:
+        stream.begin(0)
+    frame_bytes = int(FRAME_S * BYTES_PER_S)
+    for at in range(0, min(map(len, audio)) - frame_bytes, frame_bytes):
+        for place, (engine, stream, pcm) in enumerate(zip(engines, streams, audio, strict=True)):
+            due_s = begin_s + at / BYTES_PER_S + FRAME_S * (1 + place / len(audio))
+            time.sleep(max(0.0, due_s - time.monotonic()))
+            for piece in range(at, at + frame_bytes, WINDOW_BYTES):
+                stream.accept(pcm[piece : min(piece + WINDOW_BYTES, at + frame_bytes)])
+            engine.step([stream])
+            if stream.partial():
+                found.append(time.monotonic() - due_s)
+            if at and at % int(SEGMENT_S * BYTES_PER_S) == 0:
+                stream.finish()
+                stream.begin(0)
+    lags.put(found)
+
+
+def lag_of_bare(kind: str, streams: int, seconds: float) -> list[float]:
+    """Give the lag of every partial of bare decoders, in as many processes as there are cores."""
+    cores = os.cpu_count() or 1
+    audio = speech(streams, seconds)
+    lags: multiprocessing.Queue[list[float]] = multiprocessing.Queue()
+    begin_s = time.monotonic() + 1.0 * streams / cores
+    processes = [
+        multiprocessing.Process(target=decode_paced, args=(kind, audio[core::cores], begin_s, lags))
+        for core in range(min(cores, streams))
+    ]
+    for process in processes:
+        process.start()
+    found = list(chain.from_iterable(lags.get(timeout=20 * seconds) for _ in processes))
+    for process in processes:
+        process.join()
+    return found
+
+
+async def main() -> None:
+    """Measure growing numbers of streams, both in turn, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--streams", type=int, nargs="+", default=[8, 12, 16, 20, 24], help="numbers of streams to try")
+    parser.add_argument("--seconds", type=float, default=20.0, help="seconds of speech of each stream (default 20)")
+    parser.add_argument("--type", choices=("fast", "quality"), default="fast")
+    options = parser.parse_args()
+    table = Table(title=f"{options.type}, continuous speech, lag of partials in ms")
+    for column in ("streams", "service p50", "p95", "p99", "bare p50", "p95", "p99"):
+        table.add_column(column, justify="right")
+    largest = {"service": 0, "bare": 0}
+    # Admission is off: the question is what the machine holds, not what the service would promise.
+    settings = {"WORKER__SLOTS": "100", "AUTOSCALING__MIN_WORKERS": str(os.cpu_count() or 1)}
+    with Progress(transient=True) as progress:
+        task = progress.add_task("measuring", total=2 * len(options.streams))
+        for streams in options.streams:
+            async with running(settings) as service:
+                await asyncio.to_thread(service.initialize)
+                await asyncio.sleep(3.0)
+                ours = await lag_of_service(service, streams, options.seconds)
+            progress.advance(task)
+            bare = await asyncio.to_thread(lag_of_bare, options.type, streams, options.seconds)
+            progress.advance(task)
+            row = [f"{1000 * percentile(lags, share):.0f}" for lags in (ours, bare) for share in (0.5, 0.95, 0.99)]
+            table.add_row(str(streams), *row)
+            for name, lags in (("service", ours), ("bare", bare)):
+                if percentile(lags, 0.95) <= BOUND_S:
+                    largest[name] = streams
+    Console().print(table)
+    print(f"largest with p95 within {BOUND_S:.1f} s: service {largest['service']}, bare engine {largest['bare']}")
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
