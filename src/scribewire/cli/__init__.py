@@ -36,7 +36,7 @@ def version() -> None:
 def main() -> NoReturn:
     """Run the command that was asked for, and exit."""
     try:
-        app()
+        app(prog_name="scribewire")
     except ScribewireError as error:
         complain(str(error))
     except BrokenPipeError:

@@ -78,27 +78,23 @@ async def _transcribe(
         await make_ready(client)
         async with client.session(language=language, type=type_.value, partial=_shows_partials(format_)) as session:
             blocks = _from_first(first, audio)
-            sending = asyncio.create_task(send_all(session, in_real_time(blocks) if pace is Pace.REALTIME else blocks))
+            feeding = asyncio.create_task(_feed(session, in_real_time(blocks) if pace is Pace.REALTIME else blocks))
+            asyncio.get_running_loop().add_signal_handler(signal.SIGINT, feeding.cancel)
+            stopping = asyncio.create_task(_stop_after(feeding, session))
             try:
                 with Transcript() as transcript:
                     await _show(session, transcript, format_)
-                await sending
+                await stopping
             finally:
-                sending.cancel()
-                await asyncio.gather(sending, return_exceptions=True)
+                feeding.cancel()
+                stopping.cancel()
+                await asyncio.gather(feeding, stopping, return_exceptions=True)
 
 
-async def send_all(session: Session, blocks: AsyncIterator[bytes]) -> None:
-    """Send all audio, or as much as there is before Ctrl-C, and then stop."""
-    feeding = asyncio.create_task(_feed(session, blocks))
-    loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGINT, feeding.cancel)
-    try:
-        await asyncio.wait({feeding})
-    finally:
-        # A second Ctrl-C ends at once.
-        loop.remove_signal_handler(signal.SIGINT)
-        feeding.cancel()
+async def _stop_after(feeding: asyncio.Task[None], session: Session) -> None:
+    """Stop the session once all audio is sent, or as much as there was before Ctrl-C."""
+    await asyncio.wait({feeding})
+    asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)  # a second Ctrl-C ends at once
     await session.stop()
     if not feeding.cancelled():
         feeding.result()

@@ -1,0 +1,55 @@
+# The commands of this repository. Each sets up .venv from the lock first, unless nothing has changed since.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+UV_VERSION := 0.13.9
+
+.DEFAULT_GOAL := help
+.PHONY: help demo serve test test-long check docs clips bench-smoke lock
+
+help: ## List these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(STAMP) ## From zero workers to live text on this machine, and back
+	@$(BIN)/scribewire demo
+
+serve: $(STAMP) ## Run the service
+	@$(BIN)/scribewire serve
+
+test: $(STAMP) ## Run the tests
+	@$(BIN)/pytest
+
+test-long: $(STAMP) ## Run the longer proofs
+	@$(BIN)/pytest -m long
+
+check: $(STAMP) ## Check format, lint and types
+	@$(BIN)/ruff format --check --quiet
+	@$(BIN)/ruff check --quiet
+	@$(BIN)/mypy
+	@$(BIN)/python scripts/docs.py --check
+
+docs: $(STAMP) ## Write the generated parts of docs/ anew
+	@$(BIN)/python scripts/docs.py
+
+clips: $(STAMP) ## Make the speech clips anew (needs flite)
+	@$(BIN)/python scripts/make_clips.py
+
+bench-smoke: $(STAMP) ## Print the latencies of a warm service beside their bars
+	@$(BIN)/python scripts/bench_smoke.py
+
+lock: $(STAMP) ## Resolve requirements.lock anew
+	@$(BIN)/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --upgrade \
+		--python-version 3.11 --all-extras --group dev pyproject.toml --output-file requirements.lock
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+		{ echo "Scribewire needs Python 3.11 or newer; $(PYTHON) is not. Name one: make PYTHON=python3.12 …" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+		{ echo "$(PYTHON) lacks venv: install it (on Debian, the package python3-venv)." >&2; exit 1; }
+	@echo "Setting up $(VENV) from requirements.lock …"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
