@@ -25,7 +25,7 @@ def _static(settings: Settings) -> Scaler:
 _SCALERS: Final[dict[str, Callable[[Settings], Scaler]]] = {"local": _local, "static": _static}
 
 
-def build(settings: Settings) -> Scaler:
+def create_scaler(settings: Settings) -> Scaler:
     """Give the scaler that the settings name.
 
     Raises BadSettings when its own settings do not fit together.

@@ -1,0 +1,495 @@
+"""The fleet: one loop that keeps the workers moving towards the target, and gives every session its slot."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import os
+import platform
+import sys
+import time
+from collections import deque
+from collections.abc import Awaitable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Final, Protocol, TypeVar
+
+from scribewire.core import policy
+from scribewire.errors import (
+    AtCapacity,
+    EngineFailed,
+    InitializeFailed,
+    LinkBroken,
+    NeverReady,
+    ScaledDown,
+    ScribewireError,
+    ServiceStopping,
+    UnknownLanguage,
+    UnknownType,
+)
+from scribewire.frames import Opened, Refused
+from scribewire.gateway.link import Listener, RemoteStream, StreamRequest, WorkerLink, connect
+from scribewire.gateway.roster import FleetView, Member, Status, WorkerPhase, WorkerView
+from scribewire.scalers.base import Phase, Scaler
+from scribewire.settings import Settings
+
+__all__ = ["Fleet", "FleetView", "Status", "Targets", "WorkerPhase", "WorkerView", "bounds_of"]
+
+_log = logging.getLogger(__name__)
+
+PERIOD_S: Final = 0.25
+# A scaler or store that hangs costs the loop this much, and nobody else anything.
+SCALER_WAIT_S: Final = 10.0
+STORE_WAIT_S: Final = 5.0
+# A refused scale is tried again after this, and later each time.
+REFUSED_FIRST_S: Final = 0.5
+REFUSED_LAST_S: Final = 30.0
+# How soon a worker is tried again: a cold start may lose this much, so little while it is young.
+CONNECT_YOUNG_S: Final = 0.025
+CONNECT_OLD_S: Final = 1.0
+YOUNG_S: Final = 30.0
+# A worker that was ready, fell silent and cannot be reached again within this is replaced, though its process lives.
+HUNG_AFTER_S: Final = 5.0
+# This many failures in a row end an initialize: waiting longer would not help.
+HOPELESS_FAILURES: Final = 3
+# A waiting session looks this often whether its deadline has moved, for readiness shortens it.
+_RECHECK_S: Final = 1.0
+_RELEASES_KEPT: Final = 32
+_LONGEST_RETRY_S: Final = 60
+# What only a worker can know, and no other worker of the fleet would answer differently.
+_UNSERVED: Final = {leaf.code: leaf for leaf in (UnknownLanguage, UnknownType)}
+
+_T = TypeVar("_T")
+
+
+class Targets(Protocol):
+    """Where the target outlives the gateway."""
+
+    async def read_target(self) -> tuple[int, float] | None:
+        """Give the count that was wanted last and when that was said (wall-clock Unix seconds); None at first."""
+
+    async def write_target(self, count: int) -> None:
+        """Keep the count, said now."""
+
+
+@dataclass(slots=True, eq=False)
+class _Waiter:
+    request: StreamRequest
+    listener: Listener
+    since: float
+    slot: asyncio.Future[RemoteStream]
+    # Workers that refused it or broke under it: the others are asked first.
+    shunned: set[str] = field(default_factory=set)
+
+
+class Fleet:
+    """The workers of this gateway. `name` is how it introduces itself to them."""
+
+    def __init__(self, settings: Settings, scaler: Scaler, targets: Targets, *, name: str = "") -> None:
+        self._settings = settings
+        self._scaler = scaler
+        self._targets = targets
+        self._name = name or f"{platform.node()}-{os.getpid()}"
+        self._bounds = bounds_of(settings)
+        self._loop = asyncio.get_running_loop()
+        self._memory = policy.begin(self._bounds, self._loop.time())
+        self._workers: dict[str, Member] = {}
+        self._replacing: deque[_Waiter] = deque()
+        self._waiting: deque[_Waiter] = deque()
+        self._releases: deque[float] = deque(maxlen=_RELEASES_KEPT)
+        self._held = 0
+        self._ready_since: float | None = None
+        self._starting: asyncio.Future[None] | None = None
+        self._kicked = asyncio.Event()
+        self._reconciling: asyncio.Task[None] | None = None
+        self._stopping = False
+        self._refused_s = 0.0
+        self._scale_not_before = 0.0
+        self._written: tuple[int, float] | None = None
+
+    # --- life ---------------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Resume the target if it is younger than the idle time, and begin to reconcile."""
+        stored = None
+        with _logged("The target could not be read"):
+            stored = await _within(STORE_WAIT_S, self._targets.read_target())
+        if stored is not None and time.time() - stored[1] < self._bounds.idle_s:
+            self._memory = policy.begin(self._bounds, self._loop.time(), resumed=stored[0])
+        self._reconciling = asyncio.create_task(self._reconcile(), name="reconcile the fleet")
+
+    async def stop(self) -> None:
+        """End all waiting, all links and all workers that are ours. Sessions should have ended before."""
+        self._stopping = True
+        self._settle_start(ServiceStopping())
+        for waiter in (*self._replacing, *self._waiting):
+            if not waiter.slot.done():
+                waiter.slot.set_exception(ServiceStopping())
+        tasks = [worker.tending for worker in self._workers.values() if worker.tending is not None]
+        if self._reconciling is not None:
+            tasks.append(self._reconciling)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._in_use():
+            await self._write_target()
+        with _logged("The scaler could not be closed"):
+            await _within(SCALER_WAIT_S, self._scaler.close())
+
+    # --- what it says -------------------------------------------------------------------------------------------------
+
+    @property
+    def live(self) -> int:
+        """Count the streams of this gateway that hold a slot."""
+        return sum(worker.link.live for worker in self._workers.values() if worker.link is not None)
+
+    @property
+    def waiting(self) -> int:
+        """Count the sessions that wait for a slot."""
+        return len(self._replacing) + len(self._waiting)
+
+    def status(self) -> Status:
+        """Say how the service stands. Cheap."""
+        if self._memory.wanted == 0:
+            return Status.SCALED_DOWN
+        return Status.READY if self._ready_since is not None else Status.STARTING
+
+    def view(self) -> FleetView:
+        """Give the whole fleet at this instant."""
+        workers = tuple(worker.view() for worker in self._workers.values())
+        return FleetView(self.status(), self._memory.wanted, self.live, self.waiting, workers)
+
+    # --- initialize ---------------------------------------------------------------------------------------------------
+
+    async def initialize(self) -> None:
+        """Want a worker, and wait until one is ready. Callers share one start, which outlives any of them.
+
+        Raises InitializeFailed when the scaler failed; NeverReady when no worker became ready in time, or they keep
+        failing; ServiceStopping.
+        """
+        if not self._bounds.enabled:
+            return
+        if self._stopping:
+            raise ServiceStopping
+        self._memory = policy.initialize(self._memory, self._loop.time())
+        if self.status() is Status.READY:
+            return
+        if self._starting is None:
+            self._starting = self._begin_start()
+        await asyncio.shield(self._starting)
+
+    def _begin_start(self) -> asyncio.Future[None]:
+        start: asyncio.Future[None] = self._loop.create_future()
+        deadline = self._loop.call_later(self._settings.autoscaling.start_wait_s, self._settle_start, NeverReady())
+        start.add_done_callback(lambda _: deadline.cancel())
+        # Every caller may be gone by then, and nobody left to take the error.
+        start.add_done_callback(lambda done: done.exception())
+        self._scale_not_before = 0.0
+        self._kicked.set()
+        return start
+
+    def _settle_start(self, error: ScribewireError | None) -> None:
+        start, self._starting = self._starting, None
+        if start is None:
+            return
+        if error is None:
+            start.set_result(None)
+            return
+        _log.error("The service did not start", extra={"code": error.code, "sentence": str(error)})
+        start.set_exception(error)
+
+    # --- slots --------------------------------------------------------------------------------------------------------
+
+    async def open_stream(self, request: StreamRequest, listener: Listener) -> RemoteStream:
+        """Give the session a stream in some worker, waiting its turn. Cancelled, it leaves nothing behind.
+
+        The listener hears nothing before this returns. Raises ScaledDown when no worker is wanted (a replacement waits
+        even then), AtCapacity when none had a free slot in time, EngineFailed when that happens to a replacement,
+        UnknownLanguage or UnknownType when the workers do not serve it, ServiceStopping.
+        """
+        if self._stopping:
+            raise ServiceStopping
+        if self.status() is Status.SCALED_DOWN and not request.replacement:
+            raise ScaledDown
+        if self.waiting >= self._settings.limits.sessions:
+            raise AtCapacity(retry_after_s=self._retry_after_s())
+        waiter = _Waiter(request, listener, self._loop.time(), self._loop.create_future())
+        line = self._replacing if request.replacement else self._waiting
+        line.append(waiter)
+        while True:
+            stream = await self._wait_slot(waiter, line)
+            answer = await stream.hand_over()
+            if isinstance(answer, Opened):
+                return stream
+            if isinstance(answer, Refused) and answer.code in _UNSERVED:
+                raise _UNSERVED[answer.code](answer.sentence)
+            _log.info(
+                "A worker gave no slot",
+                extra={"session_id": request.session, "worker": stream.worker, "answer": type(answer).__name__},
+            )
+            waiter.shunned.add(stream.worker)
+            waiter.slot = self._loop.create_future()
+            line.appendleft(waiter)
+
+    async def _wait_slot(self, waiter: _Waiter, line: deque[_Waiter]) -> RemoteStream:
+        """Wait until a stream is placed for it, and leave the line however that ends."""
+        try:
+            self._place()
+            if not waiter.slot.done():
+                self._kicked.set()
+            while not waiter.slot.done():
+                left_s = self._left_s(waiter)
+                await asyncio.wait([waiter.slot], timeout=min(left_s, _RECHECK_S))
+        except asyncio.CancelledError:
+            if waiter.slot.done() and waiter.slot.exception() is None:
+                waiter.slot.result().abort()
+            raise
+        finally:
+            with suppress(ValueError):
+                line.remove(waiter)
+        return waiter.slot.result()
+
+    def _left_s(self, waiter: _Waiter) -> float:
+        """Give the seconds that it may still wait.
+
+        Raises what is to be said when there are none.
+        """
+        bounds, now, status = self._settings, self._loop.time(), self.status()
+        if waiter.request.replacement:
+            error: ScribewireError = EngineFailed()
+            left_s = waiter.since + bounds.session.replace_wait_s - now
+        elif status is Status.SCALED_DOWN:
+            raise ScaledDown
+        elif status is Status.STARTING:
+            error = AtCapacity(retry_after_s=self._retry_after_s())
+            left_s = waiter.since + bounds.autoscaling.start_wait_s - now
+        else:
+            error = AtCapacity(retry_after_s=self._retry_after_s())
+            left_s = max(waiter.since, self._ready_since or 0.0) + bounds.session.slot_wait_s - now
+        if left_s <= 0:
+            raise error
+        return left_s
+
+    def _place(self) -> None:
+        """Give free slots to those who wait, replacements first, each line in order."""
+        for line in (self._replacing, self._waiting):
+            while line:
+                waiter = line[0]
+                link = self._roomiest(waiter.shunned)
+                if link is None:
+                    return
+                line.popleft()
+                if not waiter.slot.done():
+                    waiter.slot.set_result(link.open(waiter.request, waiter.listener))
+                    self._held += 1
+
+    def _roomiest(self, shunned: set[str]) -> WorkerLink | None:
+        free = [worker for worker in self._workers.values() if worker.free]
+        if not free:
+            return None
+        return max(free, key=lambda worker: (worker.sighting.worker not in shunned, worker.free)).link
+
+    def _retry_after_s(self) -> int:
+        """Estimate when a slot will be free for one more: by the pace at which slots became free of late."""
+        if not self._releases:
+            return math.ceil(self._settings.session.slot_wait_s)
+        pace_s = (self._loop.time() - self._releases[0]) / len(self._releases)
+        return min(max(1, math.ceil(pace_s * (self.waiting + 1))), _LONGEST_RETRY_S)
+
+    # --- reconciling --------------------------------------------------------------------------------------------------
+
+    async def _reconcile(self) -> None:
+        while True:
+            self._kicked.clear()
+            await self._observe()
+            await self._move()
+            if self._target_is_stale():
+                await self._write_target()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(PERIOD_S):
+                    await self._kicked.wait()
+
+    async def _observe(self) -> None:
+        """Take in what the scaler sees: tend what runs, let go of what is gone."""
+        try:
+            sightings = await _within(SCALER_WAIT_S, self._scaler.observe())
+        except (ScribewireError, TimeoutError) as error:
+            _log.warning("The workers could not be observed", extra={"reason": str(error)})
+            return
+        known, self._workers = self._workers, {}
+        gone: list[Member] = []
+        for sighting in sightings:
+            worker = known.pop(sighting.worker, None) or Member(sighting)
+            worker.sighting = sighting
+            worker.retiring = False
+            self._workers[sighting.worker] = worker
+            if sighting.phase is Phase.RUNNING and worker.tending is None and sighting.address is not None:
+                worker.tending = asyncio.create_task(
+                    self._tend(worker, sighting.address), name=f"tend {sighting.worker}"
+                )
+            elif sighting.phase is Phase.FAILED:
+                gone.append(worker)
+        for worker in (*gone, *known.values()):
+            await _let_go(worker)
+        self._changed()
+
+    async def _move(self) -> None:
+        """Ask the policy, and the scaler for what it says."""
+        now = self._loop.time()
+        if self._starting is not None:
+            self._memory = policy.initialize(self._memory, now)
+        staying = [worker for worker in self._workers.values() if worker.phase is not WorkerPhase.STOPPING]
+        demand = policy.Demand(self.live, self.waiting)
+        before = self._memory.wanted
+        decision = policy.decide(demand, [worker.load for worker in staying], self._bounds, self._memory, now)
+        self._memory = decision.memory
+        if decision.wanted != before:
+            _log.info("Another number of workers is wanted", extra={"wanted": decision.wanted, "before": before})
+        hung = [worker.sighting.worker for worker in staying if _is_hung(worker, now)]
+        # What still has live sessions stays for now, wanted or not.
+        count = max(decision.wanted, len(staying) - len(decision.victims))
+        if (count, decision.victims, hung) == (len(staying), (), []) or now < self._scale_not_before:
+            return
+        victims = tuple(dict.fromkeys((*decision.victims, *hung)))
+        for name in victims:
+            self._workers[name].retiring = True
+        self._changed()
+        if await self._scale(count, victims):
+            await self._observe()
+
+    async def _scale(self, count: int, victims: tuple[str, ...]) -> bool:
+        try:
+            await _within(SCALER_WAIT_S, self._scaler.scale(count, victims=victims))
+        except InitializeFailed as error:
+            failure = error
+        except TimeoutError:
+            failure = InitializeFailed("the platform did not answer in time")
+        else:
+            self._refused_s = 0.0
+            return True
+        self._refused_s = min(max(REFUSED_FIRST_S, 2 * self._refused_s), REFUSED_LAST_S)
+        self._scale_not_before = self._loop.time() + self._refused_s
+        _log.error("The workers could not be scaled", extra={"wanted": count, "reason": failure.details})
+        if self._starting is not None:
+            # Nothing is coming, so nobody should be told that it is.
+            self._memory = policy.begin(self._bounds, self._loop.time())
+            self._settle_start(failure)
+        return False
+
+    # --- links --------------------------------------------------------------------------------------------------------
+
+    async def _tend(self, worker: Member, address: str) -> None:
+        """Keep a link to a worker for as long as it is there."""
+        begun = self._loop.time()
+        try:
+            while True:
+                try:
+                    worker.link = await connect(
+                        worker.sighting.worker,
+                        address,
+                        gateway=self._name,
+                        secret=self._settings.worker.secret,
+                        on_change=self._changed,
+                    )
+                except LinkBroken as error:
+                    worker.unreachable = str(error)
+                else:
+                    worker.lost_since, worker.unreachable = None, ""
+                    await self._hold(worker, worker.link)
+                young = self._loop.time() - begun < YOUNG_S
+                await asyncio.sleep(CONNECT_YOUNG_S if young else CONNECT_OLD_S)
+        finally:
+            link, worker.link = worker.link, None
+            if link is not None:
+                link.close()
+
+    async def _hold(self, worker: Member, link: WorkerLink) -> None:
+        self._changed()
+        await link.wait_lost()
+        worker.link = None
+        worker.unreachable = link.lost_reason or ""
+        if worker.sighting.phase is Phase.RUNNING:
+            _log.warning("A worker was lost", extra={"worker": link.worker, "reason": worker.unreachable})
+            if link.load is not None and link.load.phase == "ready":
+                worker.lost_since = self._loop.time()
+        self._kicked.set()
+
+    def _changed(self) -> None:
+        """Take in that a link came, went, or said something new."""
+        now = self._loop.time()
+        held = self.live
+        self._releases.extend([now] * (self._held - held))
+        self._held = held
+        ready = any(worker.phase is WorkerPhase.READY for worker in self._workers.values())
+        if ready and self._ready_since is None:
+            self._ready_since = now
+            self._kicked.set()
+        elif not ready:
+            self._ready_since = None
+        if ready:
+            self._settle_start(None)
+        elif any(worker.sighting.failures >= HOPELESS_FAILURES for worker in self._workers.values()):
+            self._settle_start(NeverReady())
+        self._place()
+
+    # --- the target ---------------------------------------------------------------------------------------------------
+
+    def _in_use(self) -> bool:
+        return self._memory.wanted > 0 and self._loop.time() - self._memory.last_used < self._bounds.idle_s / 2
+
+    def _target_is_stale(self) -> bool:
+        """Say whether the stored target is another one, or too old for how lately the service was used."""
+        if self._written is None or self._written[0] != self._memory.wanted:
+            return True
+        return self._memory.last_used - self._written[1] >= min(self._bounds.idle_s / 10, 30.0)
+
+    async def _write_target(self) -> None:
+        with _logged("The target could not be written"):
+            await _within(STORE_WAIT_S, self._targets.write_target(self._memory.wanted))
+        self._written = (self._memory.wanted, self._loop.time())
+
+
+def bounds_of(settings: Settings) -> policy.Bounds:
+    """Give the policy's bounds; without a maximum it is the cores of this machine, or the addresses that there are."""
+    scaling = settings.autoscaling
+    natural = len(settings.scaler.addresses) if settings.scaler.kind == "static" else _cores()
+    return policy.Bounds(
+        enabled=scaling.enabled,
+        min_workers=scaling.min_workers,
+        max_workers=max(1, scaling.max_workers or natural),
+        target_utilisation=scaling.target_utilisation,
+        cooldown_s=scaling.cooldown_s,
+        idle_s=scaling.idle_s,
+    )
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+
+
+def _is_hung(worker: Member, now: float) -> bool:
+    return worker.lost_since is not None and now - worker.lost_since >= HUNG_AFTER_S
+
+
+async def _let_go(worker: Member) -> None:
+    """End its link, and forget what was held against it."""
+    tending, worker.tending, worker.lost_since = worker.tending, None, None
+    if tending is not None:
+        tending.cancel()
+        await asyncio.wait([tending])
+
+
+async def _within(limit_s: float, call: Awaitable[_T]) -> _T:
+    """Await a call that may hang. Raises TimeoutError when it did."""
+    async with asyncio.timeout(limit_s):
+        return await call
+
+
+@contextmanager
+def _logged(sentence: str) -> Iterator[None]:
+    """Go on without what failed or hung, and say so."""
+    try:
+        yield
+    except (ScribewireError, TimeoutError) as error:
+        _log.warning(sentence, extra={"reason": str(error) or "no answer in time"})
