@@ -45,7 +45,7 @@ class Intake:
 
     def end(self) -> bytes:
         """Give what is held when nothing follows: bytes that could still have begun a header are audio after all."""
-        if not self._raw and not self._format_seen and len(self._held) < _PREFIX_BYTES:
+        if not self._skipped_bytes:
             self._raw = True
         return self._take_samples() if self._raw else b""
 

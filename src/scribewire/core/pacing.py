@@ -18,7 +18,8 @@ class PartialPacer:
 
     def __init__(self) -> None:
         self._text = ""
-        self._sample = 0
+        self._sample = 0  # of the last one sent, or the end of the last segment
+        self._heard_sample = 0  # of the last one offered
         self._sent_at_s: float | None = None
         self._held: Partial | None = None
 
@@ -33,7 +34,9 @@ class PartialPacer:
         """Give the partial to send now, if any."""
         if not partial.text or partial.sample < self._sample:
             return None
-        if partial.text == self._text and self._held is None:
+        self._heard_sample = partial.sample
+        if partial.text == self._text:
+            self._held = None
             return self._send(partial, now) if partial.sample - self._sample >= REFRESH_SAMPLES else None
         self._held = partial
         return self.release(now)
@@ -45,10 +48,15 @@ class PartialPacer:
         return self._send(self._held, now)
 
     def end_segment(self, sample: int) -> None:
-        """Forget the segment: a final took its place, which ends at `sample`."""
+        """Forget the segment, which ended at `sample`."""
         self._held = None
         self._text = ""
         self._sample = max(self._sample, sample)
+
+    def pass_silence(self, sample: int) -> None:
+        """Forget a segment that ended without a word, if all of it stands before `sample`."""
+        if sample >= self._heard_sample:
+            self.end_segment(sample)
 
     def _send(self, partial: Partial, now: float) -> Partial:
         self._held = None

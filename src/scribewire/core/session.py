@@ -9,15 +9,18 @@ cold start, a worker's death and a hand-over are all the same thing: no stream n
 
 from __future__ import annotations
 
+from math import inf
 from typing import Final as Constant
 
 from scribewire.core import events as ev
-from scribewire.core.flushes import FlushQueue
+from scribewire.core.feed import Feed
+from scribewire.core.flushes import Flush
 from scribewire.core.intake import Intake
 from scribewire.core.kept import KeptAudio
 from scribewire.core.limits import MAX_BAD_MESSAGES, MAX_LOSSES, MAX_PAUSE_S, RESUME_SAMPLES, Limits
 from scribewire.core.pacing import PartialPacer
 from scribewire.core.transitions import ON_TIMER, TABLE, State, StreamState, Timer
+from scribewire.core.words import bound_words
 from scribewire.errors import (
     AtCapacity,
     BadMessage,
@@ -30,7 +33,7 @@ from scribewire.errors import (
     UnsupportedAudio,
 )
 
-_NOT_LISTENING: Constant = "The session is not listening; send start first."
+_NOT_LISTENING: Constant = "The session is not listening: there is nothing to flush."
 
 
 class Session:
@@ -49,16 +52,11 @@ class Session:
         self._options = ev.StartOptions()
         self._intake = Intake()
         self._pacer = PartialPacer()
-        self._flushes = FlushQueue()
         self._held_messages: list[ev.Message] = []  # for after `listening`
 
         self._stream = 0
-        self._fed = 0
-        self._consumed = 0
-        self._settled = 0
-        self._resume = b""
+        self._feed = Feed(self.kept, limits)
         self._offset = 0  # the latest position told to the client
-        self._word_end = 0
         self._losses_in_a_row = 0
 
         self._stopping = False
@@ -104,7 +102,8 @@ class Session:
 
     def _refuse_start_after_stop(self, event: ev.Started) -> None:
         """Complain; the finals and `stopped` still follow, then close 1008."""
-        self._close_code = 1008
+        if self._close_code == 1000:
+            self._close_code = 1008
         self._complain(BadMessage("The session is stopping; connect again to start another."))
 
     def _discard_audio(self, event: ev.AudioReceived) -> None:
@@ -149,10 +148,10 @@ class Session:
         self._touch()
         if self._stopping:
             self._refuse_flush(event)
-        elif self._flushes.full:
+        elif self._feed.flushes.full:
             self._complain(BadMessage("Too many flushes are unanswered."))
         else:
-            self._flushes.add(event.id, sample=self.kept.end_sample)
+            self._feed.flushes.add(event.id, sample=self.kept.end_sample)
             self._pump()
 
     def _refuse_flush(self, event: ev.FlushAsked) -> None:
@@ -195,7 +194,7 @@ class Session:
         """Finish within the grace time, then close 1001."""
         if self._close_code == 1000:
             self._close_code = 1001
-        self._arm(Timer.GRACE, self._limits.grace_s)
+        self._timers.setdefault(Timer.GRACE, self._now + self._limits.grace_s)
         if self.state is State.LISTENING:
             self._finish(event)
         else:
@@ -203,8 +202,8 @@ class Session:
 
     def _wake(self, event: ev.Woken) -> None:
         """Do what is due."""
-        for timer in [timer for timer, at in self._timers.items() if at <= self._now]:
-            if timer in self._timers:
+        for timer in list(self._timers):  # what one does may end another or put it off
+            if self._timers.get(timer, inf) <= self._now:
                 del self._timers[timer]
                 getattr(self, "_" + ON_TIMER[timer])()
 
@@ -215,8 +214,8 @@ class Session:
         if self.stream_state is not StreamState.OPENING:
             return
         self.stream_state = StreamState.OPEN
+        self._feed.excuse_backlog()
         self._disarm(Timer.OPEN)
-        self._arm(Timer.STALL, self._limits.stall_s)
         if self.state is State.OPENING:
             self.state = State.FINISHING if self._stopping else State.LISTENING
             self._listening_after_s = self._now - self._started_at_s
@@ -240,7 +239,7 @@ class Session:
             return
         self._count("streams_lost")
         self._losses_in_a_row += 1
-        if self._losses_in_a_row > MAX_LOSSES:
+        if self._losses_in_a_row >= MAX_LOSSES:
             self._fail(EngineFailed())
             return
         self._abort_stream()
@@ -255,23 +254,21 @@ class Session:
 
     def _advance(self, event: ev.AudioConsumed) -> None:
         """Feed on."""
-        sample = min(event.sample, self._fed)
-        if not self._live or sample <= self._consumed:
-            return
-        self._consumed = sample
-        if self.kept.samples < self._limits.kept_samples:
-            self._arm(Timer.STALL, self._limits.stall_s)
-        self._pump()
-        self._catch_up()
+        if self._live and self._feed.consume(event.sample):
+            self._watch(progress=not self._feed.hoarded)
+            self._pump()
+            self._catch_up()
 
     def _settle(self, event: ev.AudioSettled) -> None:
         """Let go of audio that cannot change."""
         if self._live:
-            self._settle_at(event.sample, event.resume)
+            sample = min(event.sample, self._feed.fed)
+            self._pacer.pass_silence(sample)
+            self._settle_at(sample, event.resume)
 
     def _give_partial(self, event: ev.PartialHeard) -> None:
         """Pass it on at the pace of the contract."""
-        if not self._live or not self._options.partial or not self._settled <= event.sample <= self._fed:
+        if not self._live or not self._options.partial or not self._feed.settled < event.sample <= self._feed.fed:
             return
         stability = event.stability if 0.0 <= event.stability <= 1.0 else 0.0
         self._send_partial(self._pacer.offer(ev.Partial(event.text, event.sample, stability), self._now))
@@ -280,15 +277,15 @@ class Session:
         """Pass it on, once, and settle at its end."""
         if not self._live:
             return
-        sample = min(event.sample, self._fed)
-        if sample <= self._settled:
+        sample = min(event.sample, self._feed.fed)
+        if sample <= self._feed.settled:
             self._count("finals_dropped")
             return
-        words = tuple(self._clamp(word, sample) for word in event.words)
+        self._pacer.end_segment(sample)
+        self._disarm(Timer.PARTIAL)
+        words = bound_words(event.words, self._feed.settled, sample)
         if words:
             self._offset = max(self._offset, sample)
-            self._pacer.end_segment(sample)
-            self._disarm(Timer.PARTIAL)
             self._count("finals")
             self._count("words", len(words))
             self._say(ev.Final(words, self._offset))
@@ -296,9 +293,10 @@ class Session:
 
     def _answer_flush(self, event: ev.FlushDone) -> None:
         """Tell the client, in order."""
-        flush = self._flushes.answer(event.mark) if self._live else None
+        flush = self._feed.flushes.answer(event.mark) if self._live else None
         if flush is not None:
             self._say(ev.Flushed(flush.id))
+            self._watch(progress=True)
 
     def _end_stream(self, event: ev.StreamFinished) -> None:
         """Say `stopped`: all audio is handled. A stream that finishes unasked is lost."""
@@ -306,9 +304,8 @@ class Session:
             self._replace_stream(event)
             return
         self.stream_state = StreamState.NONE
-        self._settled = self.kept.end_sample
-        self.kept.release(self._settled)
-        for flush in self._flushes.drain():
+        self._feed.settle(self.kept.end_sample, b"")
+        for flush in self._feed.flushes.drain():
             self._say(ev.Flushed(flush.id))
         self._say(ev.StoppedSaid())
         self._close(self._close_code)
@@ -322,16 +319,13 @@ class Session:
         self._fail(AtCapacity(retry_after_s=5) if self.state is State.OPENING else EngineFailed())
 
     def _finish_idle(self) -> None:
-        if self.state is State.LISTENING:
+        if self._paused:
+            self._touch()  # the client is not silent: it is not being read
+        else:
             self._finish(ev.Woken())
 
-    def _judge_stall(self) -> None:
-        """Take a stream that owes something and gives nothing for lost."""
-        owes = self._fed > self._consumed or self._flushes.sent or self.stream_state is StreamState.FINISHING
-        if self._live and (owes or self.kept.samples >= self._limits.kept_samples):
-            self._replace_stream(ev.Woken())
-        elif self._live:
-            self._arm(Timer.STALL, self._limits.stall_s)
+    def _give_up_stream(self) -> None:
+        self._replace_stream(ev.Woken())
 
     def _read_on(self) -> None:
         self._disarm(Timer.PAUSE)
@@ -358,8 +352,7 @@ class Session:
 
     def _open_stream(self) -> None:
         self._stream += 1
-        self._fed = self._consumed = self._settled
-        self._flushes.rewind()
+        self._feed.rewind()
         self._draining = False
         self.stream_state = StreamState.OPENING
         self._disarm(Timer.HANDOVER, Timer.STALL)
@@ -368,10 +361,10 @@ class Session:
         self._say(
             ev.OpenStream(
                 self._stream,
-                self._settled,
+                self._feed.settled,
                 self._options.partial,
                 self._options.actual_numbers,
-                self._resume,
+                self._feed.resume,
                 replacement=self.state is not State.OPENING,
             )
         )
@@ -385,26 +378,26 @@ class Session:
         """Feed what the stream may have, with each flush at its place, and finish it after the last sample."""
         if self.stream_state is not StreamState.OPEN:
             return
-        window_end = self._consumed + self._limits.window_samples
-        while True:
-            flush = self._flushes.next
-            end = min(flush.sample if flush else self.kept.end_sample, window_end)
-            if end > self._fed:
-                self._say(ev.FeedStream(self._stream, self.kept.read(self._fed, end)))
-                self._fed = end
-            if flush is None or self._fed < flush.sample:
-                break
-            self._flushes.mark_sent()
-            self._say(ev.FlushStream(self._stream, flush.mark))
-        if self._stopping and self._fed == self.kept.end_sample and self._flushes.next is None:
+        for part in self._feed.take():
+            if isinstance(part, Flush):
+                self._say(ev.FlushStream(self._stream, part.mark))
+            else:
+                self._say(ev.FeedStream(self._stream, part))
+        if self._stopping and self._feed.complete:
             self.stream_state = StreamState.FINISHING
             self._say(ev.FinishStream(self._stream))
+        self._watch(progress=False)
+
+    def _watch(self, *, progress: bool) -> None:
+        """Give a stream that owes something so long to go on, anew with each progress."""
+        if not self._feed.owed and self.stream_state is not StreamState.FINISHING:
+            self._disarm(Timer.STALL)
+        elif progress or Timer.STALL not in self._timers:
+            self._arm(Timer.STALL, self._limits.stall_s)
 
     @property
     def _ahead(self) -> int:
-        """Give by how many samples the client is further ahead than it may be; negative while it is not."""
-        backlog = self.kept.end_sample - self._consumed if self._live else 0
-        return max(self.kept.samples - self._limits.kept_samples, backlog - self._limits.backlog_samples)
+        return self._feed.ahead if self._live else self._feed.overfull
 
     def _hold_back(self) -> None:
         """Read no further from a client that is too far ahead; with a stream open, only for so long."""
@@ -422,26 +415,14 @@ class Session:
             self._arm(Timer.PAUSE, MAX_PAUSE_S)
 
     def _settle_at(self, sample: int, resume: bytes) -> None:
-        sample = min(sample, self._fed)
-        if sample <= self._settled:
+        if not self._feed.settle(sample, resume):
             return
-        self._settled = sample
-        self._consumed = max(self._consumed, sample)
-        self._resume = resume
         self._losses_in_a_row = 0
-        self._arm(Timer.STALL, self._limits.stall_s)
-        self.kept.release(sample)
+        self._watch(progress=True)
         if self._draining:
             self._hand_over()
         self._pump()
         self._catch_up()
-
-    def _clamp(self, word: ev.Word, sample: int) -> ev.Word:
-        start = min(max(word.start_sample, self._word_end), sample)
-        end = min(max(word.end_sample, start), sample)
-        self._word_end = end
-        confidence = word.confidence if 0.0 <= word.confidence <= 1.0 else 0.0
-        return ev.Word(word.text, start, end, confidence)
 
     def _send_partial(self, partial: ev.Partial | None) -> None:
         if partial is not None:
@@ -478,7 +459,7 @@ class Session:
         self._timers = {}
         report = ev.Report(
             received_samples=self.kept.end_sample,
-            settled_samples=self._settled,
+            settled_samples=self._feed.settled,
             streams=self._stream,
             listening_after_s=self._listening_after_s,
             close_code=code,

@@ -33,7 +33,7 @@ class Timer(Enum):
     START = "start"  # the client's start
     OPEN = "open"  # a stream, the first or another
     IDLE = "idle"  # anything from the client
-    STALL = "stall"  # progress of the stream
+    STALL = "stall"  # progress of a stream that owes something
     PAUSE = "pause"  # the longest time that a client is held back
     HANDOVER = "handover"  # a final at which to leave a draining worker
     GRACE = "grace"  # the end, once the service stops
@@ -75,7 +75,7 @@ ON_TIMER: Constant = {
     Timer.START: "give_up_start",
     Timer.OPEN: "give_up_open",
     Timer.IDLE: "finish_idle",
-    Timer.STALL: "judge_stall",
+    Timer.STALL: "give_up_stream",
     Timer.PAUSE: "read_on",
     Timer.HANDOVER: "hand_over",
     Timer.GRACE: "end_grace",
