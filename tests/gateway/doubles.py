@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import cast
 
 from scribewire import frames
 from scribewire.scalers.base import Phase, Scaler, Sighting
@@ -49,8 +50,7 @@ class ScriptedWorker:
     def pause_reading(self) -> None:
         """Leave what the gateway says where it is."""
         for writer in self._writers:
-            assert isinstance(writer.transport, asyncio.Transport)
-            writer.transport.pause_reading()
+            cast("asyncio.Transport", writer.transport).pause_reading()
 
     async def stop(self) -> None:
         """End at once, as a killed process does."""
