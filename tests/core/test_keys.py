@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scribewire.core.keys import (
     ENTROPY_BYTES,
     SCOPES,
-    SECRET_PREFIX,
+    KEY_PREFIX,
     SHOWN_CHARS,
     TICKET_PREFIX,
     Key,
@@ -46,7 +46,7 @@ def test_different_entropy_makes_different_secrets(one: bytes, other: bytes) -> 
     assert (make_secret(one).reveal() == make_secret(other).reveal()) == (one == other)
 
 
-@given(entropies, st.integers(min_value=len(SECRET_PREFIX), max_value=41), st.sampled_from("0Aaz"))
+@given(entropies, st.integers(min_value=len(KEY_PREFIX), max_value=41), st.sampled_from("0Aaz"))
 def test_one_wrong_character_is_told_without_a_look_up(entropy: bytes, at: int, wrong: str) -> None:
     text = make_secret(entropy).reveal()
     typo = text[:at] + wrong + text[at + 1 :]
@@ -65,7 +65,7 @@ def test_a_secret_with_anything_around_it_is_no_secret() -> None:
 
 def test_a_secret_is_never_a_ticket() -> None:
     assert not SECRET.reveal().startswith(TICKET_PREFIX)
-    assert parse_secret(TICKET_PREFIX + SECRET.reveal().removeprefix(SECRET_PREFIX)) is None
+    assert parse_secret(TICKET_PREFIX + SECRET.reveal().removeprefix(KEY_PREFIX)) is None
 
 
 def test_a_secret_shows_only_its_beginning() -> None:
@@ -75,7 +75,7 @@ def test_a_secret_shows_only_its_beginning() -> None:
 
 
 def test_enough_stays_unknown_when_the_beginning_is_shown() -> None:
-    shown_bits = (SHOWN_CHARS - len(SECRET_PREFIX)) * 5.96
+    shown_bits = (SHOWN_CHARS - len(KEY_PREFIX)) * 5.96
     assert ENTROPY_BYTES * 8 - shown_bits >= 160
 
 

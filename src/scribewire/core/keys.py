@@ -26,16 +26,16 @@ SCOPES: Final[Mapping[Scope, str]] = {
     Scope.REALTIME: "Stream audio and read the reports of its own sessions.",
 }
 
-SECRET_PREFIX: Final = "sw_"
+KEY_PREFIX: Final = "sw_"
 TICKET_PREFIX: Final = "swt_"  # a Ticket is told from a Secret by this alone
 # 192 bits: 30 of them are shown to tell keys apart, which leaves 160 that nobody but the caller knows.
 ENTROPY_BYTES: Final = 24
-SHOWN_CHARS: Final = len(SECRET_PREFIX) + 5
+SHOWN_CHARS: Final = len(KEY_PREFIX) + 5
 
 _DIGITS: Final = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _BODY_CHARS: Final = 33  # 62 ** 33 just exceeds 2 ** 192
 _CHECKSUM_CHARS: Final = 6  # and 62 ** 6 exceeds 2 ** 32
-_SHAPE: Final = re.compile(rf"{SECRET_PREFIX}[0-9A-Za-z]{{{_BODY_CHARS + _CHECKSUM_CHARS}}}")
+_SHAPE: Final = re.compile(rf"{KEY_PREFIX}[0-9A-Za-z]{{{_BODY_CHARS + _CHECKSUM_CHARS}}}")
 
 
 class Secret:
@@ -74,7 +74,7 @@ def make_secret(entropy: bytes) -> Secret:
     """Spell `ENTROPY_BYTES` random bytes as prefix, base 62 digits (least significant first) and checksum."""
     if len(entropy) != ENTROPY_BYTES:
         raise ValueError(f"a secret takes {ENTROPY_BYTES} random bytes")
-    text = SECRET_PREFIX + _spell(int.from_bytes(entropy), _BODY_CHARS)
+    text = KEY_PREFIX + _spell(int.from_bytes(entropy), _BODY_CHARS)
     return Secret(text + _checksum(text))
 
 
