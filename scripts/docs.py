@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from scribewire import errors, settings
+from scribewire import errors, metrics, settings
 from scribewire.core import transitions
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -51,6 +51,23 @@ def errors_table() -> str:
     )
 
 
+def metrics_table() -> str:
+    """Every metric of a gateway."""
+    return _table(
+        ("metric", "kind", "labels", "bucket edges", "meaning"),
+        (
+            (
+                f"`{row.name}`",
+                row.kind,
+                ", ".join(f"`{label}`" for label in row.labels),
+                ", ".join(f"{edge:g}" for edge in row.buckets),
+                row.sentence,
+            )
+            for row in metrics.table()
+        ),
+    )
+
+
 def transitions_table() -> str:
     """What each event does in each state."""
     states = [state for state in transitions.State if state is not transitions.State.CLOSED]
@@ -74,6 +91,7 @@ def timers_table() -> str:
 BLOCKS: dict[str, dict[str, Callable[[], str]]] = {
     "settings.md": {"settings": settings_table},
     "errors.md": {"errors": errors_table},
+    "metrics.md": {"metrics": metrics_table},
     "sessions.md": {"transitions": transitions_table, "timers": timers_table},
 }
 
