@@ -237,12 +237,17 @@ async def test_changes_are_told(linked: Linked) -> None:
     await eventually(lambda: len(changes) > before)
 
 
-async def test_a_silent_worker_is_lost_within_two_seconds_and_a_beating_one_is_not(linked: Linked) -> None:
+async def test_a_silent_worker_is_lost_as_soon_as_the_bound_has_passed(
+    linked: Linked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert frames.LOST_AFTER_S < 2.0 - 2 * link_module._SHORTEST_WATCH_S  # the promise, and the time to notice
+    monkeypatch.setattr(link_module, "LOST_AFTER_S", 0.35)
+    monkeypatch.setattr(link_module, "BEAT_S", 0.1)
     worker, link = await linked(SilentAfterWelcome)
     _, heard = await open_one(link)
     began = time.monotonic()
     await asyncio.wait_for(link.wait_lost(), 3)
-    assert frames.LOST_AFTER_S - 0.1 <= time.monotonic() - began < 2.0
+    assert 0.3 <= time.monotonic() - began < 0.6
     assert [type(frame) for frame in heard] == [Broken]
     assert sum(isinstance(frame, frames.Beat) for frame in worker.heard) >= 3
 

@@ -114,7 +114,10 @@ def test_a_long_folder_for_temporary_files_is_passed_over(tmp_path: Path, monkey
     assert not list(long.iterdir())
 
 
-async def test_a_killed_child_is_seen_failed_with_the_signal_and_comes_back_under_its_name(scaler: LocalScaler) -> None:
+async def test_a_killed_child_is_seen_failed_with_the_signal_and_comes_back_under_its_name(
+    scaler: LocalScaler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local, "BACKOFF_FIRST_S", 0.2)
     await scaler.scale(1)
     os.kill(pid_of((await scaler.observe())[0]), signal.SIGKILL)
     await until(lambda seen: seen[0].phase is Phase.FAILED, scaler)

@@ -429,7 +429,7 @@ class Fleet:
             self._ready_since = None
         if ready:
             self._settle_start(None)
-        elif any(worker.sighting.failures >= HOPELESS_FAILURES for worker in self._workers.values()):
+        elif self._workers and all(w.sighting.failures >= HOPELESS_FAILURES for w in self._workers.values()):
             self._settle_start(NeverReady())
         self._place()
 
