@@ -10,7 +10,7 @@ import platform
 import sys
 import time
 from collections import deque
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeVar
@@ -117,7 +117,7 @@ class Fleet:
             stored = await _within(STORE_WAIT_S, self._targets.read_target())
         if stored is not None and time.time() - stored[1] < self._bounds.idle_s:
             self._memory = policy.begin(self._bounds, self._loop.time(), resumed=stored[0])
-        self._reconciling = asyncio.create_task(self._reconcile(), name="reconcile the fleet")
+        self._reconciling = _begin_task(self._reconcile(), "reconcile the fleet")
 
     async def stop(self) -> None:
         """End all waiting, all links and all workers that are ours. Sessions should have ended before."""
@@ -325,9 +325,7 @@ class Fleet:
             worker.retiring = False
             self._workers[sighting.worker] = worker
             if sighting.phase is Phase.RUNNING and worker.tending is None and sighting.address is not None:
-                worker.tending = asyncio.create_task(
-                    self._tend(worker, sighting.address), name=f"tend {sighting.worker}"
-                )
+                worker.tending = _begin_task(self._tend(worker, sighting.address), f"tend {sighting.worker}")
             elif sighting.phase is Phase.FAILED:
                 gone.append(worker)
         for worker in (*gone, *known.values()):
@@ -470,6 +468,18 @@ def _cores() -> int:
 
 def _is_hung(worker: Member, now: float) -> bool:
     return worker.lost_since is not None and now - worker.lost_since >= HUNG_AFTER_S
+
+
+def _begin_task(work: Coroutine[object, object, None], name: str) -> asyncio.Task[None]:
+    """Start what runs until it is cancelled, and say so should it end by itself."""
+    task = asyncio.create_task(work, name=name)
+    task.add_done_callback(_log_end)
+    return task
+
+
+def _log_end(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        _log.critical("A task of the fleet broke", extra={"task": task.get_name()}, exc_info=task.exception())
 
 
 async def _let_go(worker: Member) -> None:
