@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import pty
 import signal
 from pathlib import Path
 
@@ -133,6 +135,20 @@ async def test_transcribe_as_jsonl_prints_partials_and_finals_as_the_wire_has_th
         {"text": "hi how are you", "is_final": True, "offset_ms": 200, "words": []},
     ]
     assert service.upgrades[0][0].endswith("?type=quality")
+
+
+async def test_on_a_terminal_the_partial_grows_under_the_finals(tmp_path: Path) -> None:
+    terminal, inner = pty.openpty()
+    async with running(hears_speech()) as service:
+        arguments = ("transcribe", "-", "--url", service.url, "--key", "k")
+        process = await spawn(*arguments, data_dir=tmp_path, terminal=inner)
+        os.close(inner)
+        await asyncio.wait_for(process.communicate(bytes(640)), 30)
+    shown = os.read(terminal, 65_536).decode()
+    os.close(terminal)
+    assert process.returncode == 0
+    assert service.said[0]["partial"] is True
+    assert shown.index("hi how") < shown.index("hi how are you\r\n")
 
 
 async def test_a_key_that_may_not_initialize_is_told_the_contracts_sentence(tmp_path: Path) -> None:

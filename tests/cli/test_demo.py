@@ -38,7 +38,7 @@ async def test_it_goes_from_zero_workers_to_text_and_leaves_nothing(tmp_path: Pa
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 async def test_however_it_is_ended_no_process_stays(tmp_path: Path, number: signal.Signals) -> None:
-    process = await spawn("demo", data_dir=tmp_path, TMPDIR=str(tmp_path))
+    process = await spawn("demo", data_dir=tmp_path, variables={"TMPDIR": str(tmp_path)})
     assert process.stdout
     while b"initialize" not in await asyncio.wait_for(process.stdout.readline(), 60):
         pass

@@ -49,7 +49,7 @@ class Transcript:
 
     def __init__(self, console: Console = out) -> None:
         self._console = console
-        self._live = Live(console=console, refresh_per_second=20, transient=True) if console.is_terminal else None
+        self._live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
 
     @property
     def is_live(self) -> bool:
@@ -70,12 +70,12 @@ class Transcript:
     def partial(self, text: str) -> None:
         """Show the open segment in place of what was shown of it."""
         if self._live:
-            self._live.update(Text(text, style="dim"))
+            self._live.update(Text(text, style="dim"), refresh=True)
 
     def final(self, text: str) -> None:
         """Write a whole segment."""
         if self._live:
-            self._live.update(Text(""))
+            self._live.update(Text(""), refresh=True)
         self.line(text)
 
     def line(self, text: str) -> None:
