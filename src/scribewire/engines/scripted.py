@@ -1,0 +1,197 @@
+"""The scripted engine: its words are a function of the audio alone, so that a lost or doubled sample shows.
+
+A pure tone (see tones.py) is a word, from the first to the last 10 ms frame that holds nothing else; all other sound
+is nothing. Frames stand at multiples of 160 samples of the session, wherever a segment begins.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass
+from operator import mul
+from typing import Final, Literal
+
+from scribewire.core.audio import SAMPLE_BYTES, SAMPLE_RATE_HZ
+from scribewire.core.events import Word
+from scribewire.engines.base import Engine, Outcome, Stream, Traits
+from scribewire.errors import BadSettings
+from scribewire.tones import LOWEST_HZ, SPACING_HZ, VOCABULARY
+
+FRAME_SAMPLES: Final = 160
+# 60 ms: half of the shortest word that is promised to be heard, whose edges may fall into frames of their own.
+SHORTEST_FRAMES: Final = 6
+# Share of a frame's energy that one sine explains, above which the frame is that tone. Noise and voices stay below.
+PURITY: Final = 0.98
+# Mean square of a frame, of 32,768 squared, below which it is silence.
+SILENT_POWER: Final = 100.0**2
+BATCH: Final = 8
+# hashlib lets go of the GIL for buffers like this one; some 0.2 ms a turn.
+_BURNED: Final = bytes(256 * 1024)
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """What a model string asks for: `<form>[,cost=<CPU seconds per second of audio>][,gil=hold|release]`."""
+
+    form: Literal["words", "null"] = "words"
+    cost: float = 0.0
+    holds_gil: bool = False
+
+
+def parse_script(model: str) -> Script:
+    """Read a model string; an empty one is `words`.
+
+    Raises BadSettings when it asks for what there is not.
+    """
+    form, *options = (model or "words").split(",")
+    chosen = dict(option.partition("=")[::2] for option in options)
+    gil = chosen.pop("gil", "release")
+    try:
+        cost = float(chosen.pop("cost", "0"))
+    except ValueError:
+        cost = math.nan
+    if form not in ("words", "null") or gil not in ("hold", "release") or not 0 <= cost <= 10 or chosen:
+        raise BadSettings(
+            f"The scripted engine knows no model {model!r}: use words or null, then cost=<0…10> and gil=hold|release."
+        )
+    return Script("null" if form == "null" else "words", cost, gil == "hold")
+
+
+class ScriptedEngine(Engine):
+    """Loads nothing and hears tones."""
+
+    def __init__(self, model: str) -> None:
+        self._script = parse_script(model)
+        releases = not self._script.holds_gil
+        self.traits = Traits(languages=("en",), releases_gil=releases, batch=BATCH if releases else 1)
+
+    def load(self) -> None:
+        """Do nothing: all is there."""
+
+    def open(self, resume: bytes = b"") -> ScriptedStream:
+        return ScriptedStream(self._script)
+
+    def step(self, streams: Sequence[Stream]) -> list[Outcome]:
+        for stream in streams:
+            assert isinstance(stream, ScriptedStream), "a stream of another engine"
+            stream.step()
+        return [Outcome.ON] * len(streams)
+
+    def close(self) -> None:
+        """Do nothing: nothing is held."""
+
+
+@dataclass(slots=True)
+class _Run:
+    """Frames in a row of one tone."""
+
+    band: int
+    first_frame: int
+    frames: int = 0
+    purity: float = 0.0
+
+    @property
+    def text(self) -> str:
+        return VOCABULARY[self.band]
+
+    @property
+    def word(self) -> Word:
+        first, end = self.first_frame, self.first_frame + self.frames
+        return Word(self.text, first * FRAME_SAMPLES, end * FRAME_SAMPLES, min(1.0, self.purity / self.frames))
+
+
+class ScriptedStream(Stream):
+    """Counts frames of tones. Nothing of one segment reaches the next."""
+
+    def __init__(self, script: Script) -> None:
+        self._script = script
+        self._pending = bytearray()
+        self._position = 0
+        self._runs: list[_Run] = []
+
+    def begin(self, first_sample: int) -> None:
+        self._pending.clear()
+        self._position = first_sample
+        self._runs.clear()
+
+    def accept(self, pcm: bytes) -> None:
+        self._pending += pcm
+
+    def step(self) -> None:
+        """Hear the whole frames that were accepted."""
+        before = self._position
+        while len(self._pending) >= (size := self._frame_bytes()):
+            self._hear(array("h", bytes(self._pending[:size])))
+            del self._pending[:size]
+            self._position += size // SAMPLE_BYTES
+        _burn(self._script.cost * (self._position - before) / SAMPLE_RATE_HZ, holds_gil=self._script.holds_gil)
+
+    def partial(self) -> tuple[str, ...]:
+        return tuple(run.text for run in self._heard())
+
+    def finish(self) -> tuple[Word, ...]:
+        self.step()
+        return tuple(run.word for run in self._heard())
+
+    def resume(self) -> bytes:
+        return b""
+
+    def close(self) -> None:
+        self._runs.clear()
+
+    def _frame_bytes(self) -> int:
+        # A segment may begin within a frame; what is left of it is heard as a shorter one.
+        return (FRAME_SAMPLES - self._position % FRAME_SAMPLES) * SAMPLE_BYTES
+
+    def _hear(self, samples: array[int]) -> None:
+        if self._script.form == "null" or len(samples) < FRAME_SAMPLES:
+            return
+        band, purity = hear_tone(samples)
+        if band is None:
+            return
+        frame = self._position // FRAME_SAMPLES
+        last = self._runs[-1] if self._runs else None
+        if last is None or last.band != band or frame != last.first_frame + last.frames:
+            last = _Run(band, frame)
+            self._runs.append(last)
+        last.frames += 1
+        last.purity += purity
+
+    def _heard(self) -> list[_Run]:
+        return [run for run in self._runs if run.frames >= SHORTEST_FRAMES]
+
+
+def hear_tone(samples: array[int]) -> tuple[int | None, float]:
+    """Give which word's tone fills some samples, if any, and how purely, 0…1.
+
+    Of a sine x(n-1) + x(n+1) = 2 cos(w) x(n): the regression gives the frequency w, its correlation the purity.
+    """
+    inner = samples[1:-1]
+    around = [before + after for before, after in zip(samples, samples[2:], strict=False)]
+    power = sum(map(mul, inner, inner))
+    around_power = sum(map(mul, around, around))
+    if power < SILENT_POWER * len(inner) or not around_power:
+        return None, 0.0
+    product = sum(map(mul, inner, around))
+    purity = product * product / (power * around_power)
+    if purity < PURITY:
+        return None, 0.0
+    hz = math.acos(max(-1.0, min(1.0, product / (2 * power)))) * SAMPLE_RATE_HZ / (2 * math.pi)
+    band = round((hz - LOWEST_HZ) / SPACING_HZ)
+    is_near = abs(hz - LOWEST_HZ - band * SPACING_HZ) < SPACING_HZ / 4
+    return (band, purity) if is_near and 0 <= band < len(VOCABULARY) else (None, 0.0)
+
+
+def _burn(cpu_s: float, *, holds_gil: bool) -> None:
+    if cpu_s <= 0:
+        return
+    end = time.thread_time() + cpu_s
+    while time.thread_time() < end:
+        if holds_gil:
+            sum(range(2000))
+        else:
+            hashlib.sha256(_BURNED)

@@ -1,0 +1,23 @@
+"""Runs a worker as `python -m scribewire.worker`, without the command line's libraries: for the local scaler."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+
+from scribewire import settings
+from scribewire.errors import ScribewireError
+from scribewire.worker import main
+
+parser = argparse.ArgumentParser(prog="python -m scribewire.worker", description="Run one worker by itself.")
+parser.add_argument("--listen", required=True, metavar="ADDRESS", help="unix:<path> or tcp:<host>:<port>")
+parser.add_argument("--name", default="worker", help="how the worker is called in logs and metrics")
+parser.add_argument("--lifeline-fd", type=int, help="descriptor of a pipe; the worker ends when its other end closes")
+given = parser.parse_args()
+try:
+    loaded = settings.load()
+    logging.basicConfig(level=loaded.server.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    sys.exit(main.run(loaded, listen=given.listen, name=given.name, lifeline_fd=given.lifeline_fd))
+except ScribewireError as error:
+    sys.exit(str(error))

@@ -1,0 +1,34 @@
+"""Where a worker listens."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from scribewire.errors import BadSettings
+
+
+def is_tcp(listen: str) -> bool:
+    """Say whether an address, `unix:<path>` or `tcp:<host>:<port>`, can be reached from elsewhere.
+
+    Raises BadSettings when it is neither.
+    """
+    kind, _, rest = listen.partition(":")
+    if kind == "unix" and rest:
+        return False
+    host, _, port = rest.rpartition(":")
+    if kind == "tcp" and host and port.isdecimal():
+        return True
+    raise BadSettings(f"{listen!r} is not an address to listen on: use unix:<path> or tcp:<host>:<port>.")
+
+
+async def start_listening(listen: str, protocol: Callable[[], asyncio.Protocol]) -> asyncio.Server:
+    """Listen there. Raises BadSettings when that cannot be."""
+    loop = asyncio.get_running_loop()
+    try:
+        if not is_tcp(listen):
+            return await loop.create_unix_server(protocol, listen.partition(":")[2])
+        host, _, port = listen.partition(":")[2].rpartition(":")
+        return await loop.create_server(protocol, host.removeprefix("[").removesuffix("]"), int(port))
+    except OSError as error:
+        raise BadSettings(f"The worker cannot listen on {listen} ({error.strerror}).") from error

@@ -1,0 +1,200 @@
+"""Decodes all live streams of a worker: the gate in the event loop, many streams a call, and decoders by permit."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from scribewire.core.audio import s_of_samples
+from scribewire.engines.gate import Gate
+from scribewire.errors import ScribewireError
+from scribewire.frames import Broken, Finish, Flush, Frame
+from scribewire.worker.quanta import Decoded, Decoder, Decoders, Quantum
+from scribewire.worker.scheduler import Grant, Scheduler
+from scribewire.worker.track import Track
+
+_log = logging.getLogger(__name__)
+
+# Windows of each stream that the gate judges before the loop looks at its sockets again: a burst holds 125.
+GATE_ROUNDS: Final = 3
+
+
+@dataclass(eq=False, slots=True)
+class LiveStream:
+    """A stream that holds a slot. `say` takes its frames; `on_end` is called once, after the last of them."""
+
+    number: int
+    choice: str
+    track: Track
+    decoder: Decoder
+    decoders: Decoders
+    say: Callable[[Sequence[Frame]], None]
+    on_end: Callable[[LiveStream], None]
+    ended: bool = False
+    decoding: bool = field(default=False, init=False)
+
+
+class Meter(Protocol):
+    """Whoever keeps account of what decoding costs."""
+
+    def spent(self, choice: str, *, cpu_s: float, audio_s: float) -> None:
+        """Add the CPU seconds that some seconds of audio took."""
+
+
+class Decoding:
+    """The live streams. `run` is the loop of one permit: start as many as may decode at once."""
+
+    def __init__(self, gate: Gate, meter: Meter) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._gate = gate
+        self._meter = meter
+        self._scheduler: Scheduler[LiveStream] = Scheduler()
+        self._streams: set[LiveStream] = set()
+        self._unjudged: set[LiveStream] = set()
+        self._gate_due = False
+        self._work = asyncio.Event()
+
+    @property
+    def lag_s(self) -> float:
+        """Give for how long the oldest audio has waited for a decoder."""
+        return self._scheduler.lag_s(self._loop.time())
+
+    # --- what a gateway asks -----------------------------------------------------------------------------------------
+
+    def add(self, stream: LiveStream) -> None:
+        """Take on a stream."""
+        self._streams.add(stream)
+        self._scheduler.add(stream, kind=stream.decoders, batch=stream.decoders.batch)
+
+    def feed(self, stream: LiveStream, pcm: bytes) -> None:
+        """Take audio of a stream. Raises LinkBroken as `Track.receive`."""
+        stream.track.receive(pcm, self._loop.time())
+        self._touch(stream)
+
+    def flush(self, stream: LiveStream, frame: Flush | Finish) -> None:
+        """End the stream's segment here. Raises LinkBroken as `Track.flush`."""
+        stream.track.flush(frame)
+        self._touch(stream)
+
+    def end(self, stream: LiveStream) -> None:
+        """Forget a stream and give its decoder back. Twice is once."""
+        if stream.ended:
+            return
+        stream.ended = True
+        self._streams.discard(stream)
+        self._unjudged.discard(stream)
+        self._scheduler.remove(stream)
+        if not stream.decoding:
+            stream.decoder.close()
+        stream.on_end(stream)
+
+    def break_(self, stream: LiveStream, reason: str) -> None:
+        """Tell the gateway that the stream is lost, and forget it."""
+        if not stream.ended:
+            stream.say([Broken(stream.number, reason)])
+            self.end(stream)
+
+    def tell_consumed(self) -> None:
+        """Say of every stream what it consumed beyond the last step: nothing else would, while no audio comes."""
+        for stream in tuple(self._streams):
+            self._emit(stream, fully=True)
+
+    # --- the gate ----------------------------------------------------------------------------------------------------
+
+    def _touch(self, stream: LiveStream) -> None:
+        if stream.track.gate_stream.pending:
+            self._unjudged.add(stream)
+            self._judge_soon()
+        else:
+            self._emit(stream)
+
+    def _judge_soon(self) -> None:
+        # Later in this turn of the loop, when every socket that was ready has been read: more streams a call.
+        if not self._gate_due:
+            self._gate_due = True
+            self._loop.call_soon(self._judge)
+
+    def _judge(self) -> None:
+        self._gate_due = False
+        touched = tuple(self._unjudged)
+        for _ in range(GATE_ROUNDS):
+            ready = [stream for stream in touched if stream.track.gate_stream.pending]
+            if not ready:
+                break
+            self._gate.step([stream.track.gate_stream for stream in ready])
+            for stream in ready:
+                stream.track.judged()
+        for stream in touched:
+            if not stream.track.gate_stream.pending:
+                self._unjudged.discard(stream)
+            self._emit(stream)
+        if self._unjudged:
+            self._judge_soon()
+
+    # --- the decoders ------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Decode, one grant after the other, until cancelled."""
+        while True:
+            grant = self._scheduler.pick(self._loop.time())
+            if grant is None:
+                self._work.clear()
+                await self._work.wait()
+            else:
+                await self._decode(grant)
+
+    async def _decode(self, grant: Grant[LiveStream]) -> None:
+        streams = grant.streams
+        work = [(stream.decoder, stream.track.take_quantum(grant.windows)) for stream in streams]
+        for stream in streams:
+            stream.decoding = True
+        try:
+            answers = await streams[0].decoders.decode(work)
+        except ScribewireError as error:
+            _log.warning("A decoder was lost", extra={"engine": streams[0].choice, "streams": len(streams)})
+            for stream in streams:
+                self.break_(stream, str(error))
+            return
+        finally:
+            for stream in streams:
+                stream.decoding = False
+                if stream.ended:
+                    stream.decoder.close()
+        for stream, (_, quantum), answer in zip(streams, work, answers, strict=True):
+            self._take(stream, quantum, answer)
+
+    def _take(self, stream: LiveStream, quantum: Quantum, answer: Decoded) -> None:
+        now = self._loop.time()
+        audio_s = s_of_samples(sum(map(len, quantum.windows)) // 2)
+        self._meter.spent(stream.choice, cpu_s=answer.cpu_s, audio_s=audio_s)
+        self._scheduler.charge(stream, len(quantum.windows), now)
+        if stream.ended:
+            return
+        try:
+            frames = stream.track.apply(answer, now)
+        except ScribewireError as error:
+            self.break_(stream, str(error))
+        else:
+            self._emit(stream, frames)
+
+    # --- out ---------------------------------------------------------------------------------------------------------
+
+    def _emit(self, stream: LiveStream, frames: Sequence[Frame] = (), *, fully: bool = False) -> None:
+        """Say what is to be said, and want what is to be decoded."""
+        try:
+            frames = [*frames, *stream.track.drain(fully=fully)]
+        except ScribewireError as error:
+            self.break_(stream, str(error))
+            return
+        if frames:
+            stream.say(frames)
+        if stream.track.finished:
+            self.end(stream)
+            return
+        waiting_since = stream.track.waiting_since
+        self._scheduler.want(stream, waiting_since)
+        if waiting_since is not None:
+            self._work.set()

@@ -1,0 +1,62 @@
+"""Runs a worker: starts its nursery first, then all the rest."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable
+
+from scribewire import lifeline
+from scribewire.engines import table
+from scribewire.engines.base import Engine
+from scribewire.errors import ScribewireError
+from scribewire.settings import Settings
+from scribewire.worker.lanes import NurseryProcess
+
+
+def run(settings: Settings, *, listen: str, name: str, lifeline_fd: int | None = None) -> int:
+    """Run a worker until it is told to stop, and give its exit status. To be called in the main thread.
+
+    `listen` is `unix:<path>` or `tcp:<host>:<port>`. With `lifeline_fd`, the read end of a pipe, the worker ends at
+    once when the pipe's other end closes. Raises BadSettings when it cannot listen there.
+    """
+    # Whoever started this drains it; a Ctrl-C that was meant for them is not for us.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if lifeline_fd is not None:
+        lifeline.end_with(lifeline_fd)
+    engines = create_engines(settings)
+    needs_lanes = any(isinstance(engine, Engine) and not engine.traits.releases_gil for engine in engines.values())
+    nursery = NurseryProcess() if needs_lanes else None
+    try:
+        # Only now: the nursery starts while this is imported, which takes as long.
+        from scribewire.worker.service import Worker
+
+        worker = Worker(settings, listen=listen, name=name, engines=engines, nursery=nursery)
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            return runner.run(worker.serve())
+    finally:
+        if nursery is not None:
+            nursery.close()
+
+
+def create_engines(settings: Settings) -> dict[str, Engine | ScribewireError]:
+    """Build what the languages name, each choice once, the default first: an engine not yet loaded, or why not."""
+    languages = settings.engines.languages
+    tags = sorted(languages, key=lambda tag: tag != settings.engines.default_language)
+    choices = [choice for tag in tags for choice in (languages[tag].fast, languages[tag].quality) if choice]
+    return {choice: _create(choice) for choice in choices}
+
+
+def _create(choice: str) -> Engine | ScribewireError:
+    try:
+        return table.create(choice)
+    except ScribewireError as error:
+        return error
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop

@@ -1,0 +1,74 @@
+"""Decoders of an engine that lets go of the GIL: one loaded engine, stepped by a few threads of the worker itself."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+from scribewire.engines.base import Engine, Stream
+from scribewire.errors import EngineFailed, ScribewireError
+from scribewire.worker.quanta import Decoded, Decoder, Decoders, Quantum, decode_all
+
+# As for lanes; a thread cannot be killed, so what hangs keeps its thread.
+DECODE_WAIT_S: Final = 10.0
+
+
+class ThreadDecoder(Decoder):
+    """A stream of the shared engine."""
+
+    def __init__(self, stream: Stream) -> None:
+        self.stream = stream
+
+    def close(self) -> None:
+        self.stream.close()
+
+
+class ThreadDecoders(Decoders):
+    """One engine of the worker's process."""
+
+    def __init__(self, engine: Engine, choice: str, threads: int) -> None:
+        self._engine = engine
+        self._choice = choice
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="decode")
+        self.batch = engine.traits.batch
+
+    async def load(self) -> None:
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._pool, self._engine.load)
+        except ScribewireError:
+            raise
+        except Exception as error:
+            raise EngineFailed(f"The engine {self._choice} broke while loading.") from error
+
+    async def open(self, resume: bytes = b"") -> ThreadDecoder:
+        try:
+            return ThreadDecoder(
+                await asyncio.get_running_loop().run_in_executor(self._pool, self._engine.open, resume)
+            )
+        except Exception as error:
+            raise EngineFailed(f"The engine {self._choice} opened no stream.") from error
+
+    async def decode(self, work: Sequence[tuple[Decoder, Quantum]]) -> list[Decoded]:
+        streams = [(_stream_of(decoder), quantum) for decoder, quantum in work]
+        step = asyncio.get_running_loop().run_in_executor(
+            self._pool, decode_all, self._engine, streams, time.thread_time
+        )
+        try:
+            async with asyncio.timeout(DECODE_WAIT_S):
+                return await step
+        except TimeoutError as error:
+            raise EngineFailed("The decoder did not answer in time.") from error
+        except Exception as error:
+            raise EngineFailed("The decoder broke.") from error
+
+    async def close(self) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._engine.close()
+
+
+def _stream_of(decoder: Decoder) -> Stream:
+    assert isinstance(decoder, ThreadDecoder), "a decoder of another kind"
+    return decoder.stream
