@@ -9,10 +9,8 @@ import os
 import platform
 import sys
 import time
-from collections import deque
 from collections.abc import Awaitable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeVar
 
 from scribewire.core import policy
@@ -31,6 +29,7 @@ from scribewire.errors import (
 from scribewire.frames import Opened, Refused
 from scribewire.gateway.link import Listener, RemoteStream, StreamRequest, WorkerLink, connect
 from scribewire.gateway.roster import FleetView, Member, Status, WorkerPhase, WorkerView
+from scribewire.gateway.waiting import Line, Turnover, Waiter
 from scribewire.scalers.base import Phase, Scaler
 from scribewire.settings import Settings
 
@@ -55,7 +54,6 @@ HUNG_AFTER_S: Final = 5.0
 HOPELESS_FAILURES: Final = 3
 # A waiting session looks this often whether its deadline has moved, for readiness shortens it.
 _RECHECK_S: Final = 1.0
-_RELEASES_KEPT: Final = 32
 _LONGEST_RETRY_S: Final = 60
 # What only a worker can know, and no other worker of the fleet would answer differently.
 _UNSERVED: Final = {leaf.code: leaf for leaf in (UnknownLanguage, UnknownType)}
@@ -73,16 +71,6 @@ class Targets(Protocol):
         """Keep the count, said now."""
 
 
-@dataclass(slots=True, eq=False)
-class _Waiter:
-    request: StreamRequest
-    listener: Listener
-    since: float
-    slot: asyncio.Future[RemoteStream]
-    # Workers that refused it or broke under it: the others are asked first.
-    shunned: set[str] = field(default_factory=set)
-
-
 class Fleet:
     """The workers of this gateway. `name` is how it introduces itself to them."""
 
@@ -95,10 +83,8 @@ class Fleet:
         self._loop = asyncio.get_running_loop()
         self._memory = policy.begin(self._bounds, self._loop.time())
         self._workers: dict[str, Member] = {}
-        self._replacing: deque[_Waiter] = deque()
-        self._waiting: deque[_Waiter] = deque()
-        self._releases: deque[float] = deque(maxlen=_RELEASES_KEPT)
-        self._held = 0
+        self._line = Line()
+        self._turnover = Turnover()
         self._ready_since: float | None = None
         self._starting: asyncio.Future[None] | None = None
         self._kicked = asyncio.Event()
@@ -123,7 +109,7 @@ class Fleet:
         """End all waiting, all links and all workers that are ours. Sessions should have ended before."""
         self._stopping = True
         self._settle_start(ServiceStopping())
-        for waiter in (*self._replacing, *self._waiting):
+        for waiter in self._line:
             if not waiter.slot.done():
                 waiter.slot.set_exception(ServiceStopping())
         tasks = [worker.tending for worker in self._workers.values() if worker.tending is not None]
@@ -147,7 +133,7 @@ class Fleet:
     @property
     def waiting(self) -> int:
         """Count the sessions that wait for a slot."""
-        return len(self._replacing) + len(self._waiting)
+        return len(self._line)
 
     def status(self) -> Status:
         """Say how the service stands. Cheap."""
@@ -214,11 +200,10 @@ class Fleet:
             raise ScaledDown
         if self.waiting >= self._settings.limits.sessions:
             raise AtCapacity(retry_after_s=self._retry_after_s())
-        waiter = _Waiter(request, listener, self._loop.time(), self._loop.create_future())
-        line = self._replacing if request.replacement else self._waiting
-        line.append(waiter)
+        waiter = Waiter(request, listener, self._loop.time(), self._loop.create_future())
+        self._line.join(waiter)
         while True:
-            stream = await self._wait_slot(waiter, line)
+            stream = await self._wait_slot(waiter)
             answer = await stream.hand_over()
             if isinstance(answer, Opened):
                 return stream
@@ -230,9 +215,9 @@ class Fleet:
             )
             waiter.shunned.add(stream.worker)
             waiter.slot = self._loop.create_future()
-            line.appendleft(waiter)
+            self._line.rejoin(waiter)
 
-    async def _wait_slot(self, waiter: _Waiter, line: deque[_Waiter]) -> RemoteStream:
+    async def _wait_slot(self, waiter: Waiter) -> RemoteStream:
         """Wait until a stream is placed for it, and leave the line however that ends."""
         try:
             self._place()
@@ -246,11 +231,10 @@ class Fleet:
                 waiter.slot.result().abort()
             raise
         finally:
-            with suppress(ValueError):
-                line.remove(waiter)
+            self._line.leave(waiter)
         return waiter.slot.result()
 
-    def _left_s(self, waiter: _Waiter) -> float:
+    def _left_s(self, waiter: Waiter) -> float:
         """Give the seconds that it may still wait.
 
         Raises what is to be said when there are none.
@@ -272,17 +256,15 @@ class Fleet:
         return left_s
 
     def _place(self) -> None:
-        """Give free slots to those who wait, replacements first, each line in order."""
-        for line in (self._replacing, self._waiting):
-            while line:
-                waiter = line[0]
-                link = self._roomiest(waiter.shunned)
-                if link is None:
-                    return
-                line.popleft()
-                if not waiter.slot.done():
-                    waiter.slot.set_result(link.open(waiter.request, waiter.listener))
-                    self._held += 1
+        """Give free slots to those who wait, in their order."""
+        while (waiter := self._line.head()) is not None:
+            link = self._roomiest(waiter.shunned)
+            if link is None:
+                return
+            self._line.leave(waiter)
+            if not waiter.slot.done():
+                waiter.slot.set_result(link.open(waiter.request, waiter.listener))
+                self._turnover.took()
 
     def _roomiest(self, shunned: set[str]) -> WorkerLink | None:
         free = [worker for worker in self._workers.values() if worker.free]
@@ -291,11 +273,11 @@ class Fleet:
         return max(free, key=lambda worker: (worker.sighting.worker not in shunned, worker.free)).link
 
     def _retry_after_s(self) -> int:
-        """Estimate when a slot will be free for one more: by the pace at which slots became free of late."""
-        if not self._releases:
+        """Estimate when a slot will be free for one more."""
+        wait_s = self._turnover.wait_s(self.waiting + 1, self._loop.time())
+        if wait_s is None:
             return math.ceil(self._settings.session.slot_wait_s)
-        pace_s = (self._loop.time() - self._releases[0]) / len(self._releases)
-        return min(max(1, math.ceil(pace_s * (self.waiting + 1))), _LONGEST_RETRY_S)
+        return min(max(1, math.ceil(wait_s)), _LONGEST_RETRY_S)
 
     # --- reconciling --------------------------------------------------------------------------------------------------
 
@@ -416,9 +398,7 @@ class Fleet:
     def _changed(self) -> None:
         """Take in that a link came, went, or said something new."""
         now = self._loop.time()
-        held = self.live
-        self._releases.extend([now] * (self._held - held))
-        self._held = held
+        self._turnover.holds(self.live, now)
         ready = any(worker.phase is WorkerPhase.READY for worker in self._workers.values())
         if ready and self._ready_since is None:
             self._ready_since = now
