@@ -1,0 +1,118 @@
+"""Upgrades: who may open a socket, and how one that may not is told."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from scribewire.core import events as ev
+from scribewire.dialects.base import Dialect
+from scribewire.dialects.table import DIALECTS, PATHS, Row
+from scribewire.errors import NotAvailable, ScribewireError, ServiceStopping
+from scribewire.gateway.access import credential_of
+from scribewire.gateway.services import Services
+from scribewire.gateway.sessions import LiveSession
+from scribewire.gateway.sockets import Receive, Send, Socket
+
+Scope = Mapping[str, Any]
+_SESSION_ID_BYTES: Final = 12
+
+
+def new_session_id() -> str:
+    """Give a fresh session id: random, short enough to read out, with no meaning."""
+    return secrets.token_hex(_SESSION_ID_BYTES)
+
+
+class Upgrade:
+    """The ASGI endpoint of one WebSocket path. Plain ASGI: every frame of every session passes through it."""
+
+    def __init__(self, services: Services, row: Row) -> None:
+        self._services = services
+        self._row = row
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Take one upgrade, refuse it or hold the session."""
+        await receive()  # websocket.connect
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        query = dict(parse_qsl(scope["query_string"].decode("latin-1")))
+        name = self._services.settings.session.shape or query.get("shape", "")
+        name = name if name in DIALECTS else self._row.dialect
+        dialect = DIALECTS[name](new_session_id())
+        try:
+            grant = await self._examine(scope, headers, query)
+        except ScribewireError as error:
+            self._services.metrics.refused.labels(error.code).inc()
+            in_browser = "origin" in headers and credential_of(headers, {}) is None and "token" in query
+            if in_browser:
+                await _accept_and_close(dialect, error, send)
+            else:
+                await _deny(error, send)
+            return
+        await send({"type": "websocket.accept"})
+        live = LiveSession(session_id=dialect.session_id, deliver=_ignore, dialect=name, started_at=datetime.now(UTC))
+        await Socket(
+            receive=receive,
+            send=send,
+            dialect=dialect,
+            live=live,
+            services=self._services,
+            grant=grant,
+            language=query.get("language"),
+            kind=query.get("type"),
+        ).run()
+
+    async def _examine(self, scope: Scope, headers: Mapping[str, str], query: Mapping[str, str]) -> ev.Grant | None:
+        """Give what the credential at the upgrade allows, None when there is none. Raises what refuses it."""
+        services = self._services
+        if services.sessions.stopping:
+            raise ServiceStopping(retry_after_s=round(services.settings.server.grace_s))
+        services.sessions.check_room()
+        credential = credential_of(headers, query)
+        if credential is None:
+            return None
+        address = services.proxies.address_of(scope)
+        services.limits.check_refusals(address)
+        try:
+            grant = await services.grant_realtime(credential)
+        except ScribewireError:
+            services.limits.count_refusal(address)
+            raise
+        services.sessions.check_key(grant)
+        return grant
+
+
+class Unavailable:
+    """The ASGI endpoint of the fetching path, which this release does not serve."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Accept, say so, close."""
+        await receive()
+        await _accept_and_close(DIALECTS["v2"](new_session_id()), NotAvailable(), send)
+
+
+def _ignore(event: ev.Event) -> None:
+    """Take an event for a session that has no machine yet."""
+
+
+async def _accept_and_close(dialect: Dialect, error: ScribewireError, send: Send) -> None:
+    """Tell a browser, which cannot read an HTTP refusal, in the socket itself."""
+    await send({"type": "websocket.accept"})
+    await send({"type": "websocket.send", "text": dialect.encode(ev.Failed(error))})
+    await send({"type": "websocket.close", "code": error.close_code or 1008})
+
+
+async def _deny(error: ScribewireError, send: Send) -> None:
+    """Refuse the upgrade with the status and body of the REST side (ASGI extension websocket.http.response)."""
+    headers = [(b"content-type", b"application/json")]
+    if error.retry_after_s is not None:
+        headers.append((b"retry-after", str(error.retry_after_s).encode()))
+    await send({"type": "websocket.http.response.start", "status": error.http_status, "headers": headers})
+    await send({"type": "websocket.http.response.body", "body": msgspec.json.encode({"detail": str(error)})})
+
+
+__all__ = ["PATHS", "Unavailable", "Upgrade"]

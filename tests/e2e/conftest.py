@@ -1,0 +1,64 @@
+"""Real services for end-to-end tests: real processes, real sockets, real audio."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import pytest
+
+from service import Service, start
+
+CLIPS = Path(__file__).parent.parent / "clips"
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One of the project's own clips."""
+
+    name: str
+    pcm: bytes
+    text: str
+
+
+def _decode(path: Path) -> bytes:
+    with av.open(str(path)) as container:
+        return b"".join(frame.to_ndarray().astype("<i2").tobytes() for frame in container.decode(audio=0))
+
+
+@pytest.fixture(scope="session")
+def clips() -> dict[str, Clip]:
+    """Give the project's own clips by name, without extension."""
+    with (CLIPS / "clips.tsv").open() as file:
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    return {
+        Path(row["file"]).stem: Clip(Path(row["file"]).stem, _decode(CLIPS / row["file"]), row["text"] or "")
+        for row in rows
+    }
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """Give a service that is ready, with its embedded recogniser; one for each test file."""
+    service = asyncio.run(start(tmp_path_factory.mktemp("service"), {}))
+    try:
+        service.initialize()
+        yield service
+    finally:
+        end(service)
+
+
+def end(service: Service) -> None:
+    """Stop a service that may have ended already."""
+    if service.process.poll() is None:
+        service.interrupt()
+        try:
+            service.process.wait(30)
+        except subprocess.TimeoutExpired:
+            service.process.kill()
+            service.process.wait()
