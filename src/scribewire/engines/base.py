@@ -67,7 +67,7 @@ class Stream(ABC):
 
     @abstractmethod
     def resume(self) -> bytes:
-        """Give the state from which the next segment begins: opaque, at most 2 KiB. Asked between segments."""
+        """Give the state from which the next segment begins: opaque, at most 1.5 KiB. Asked between segments."""
 
     @abstractmethod
     def close(self) -> None:
