@@ -12,10 +12,10 @@ from pathlib import Path
 
 import httpx
 import pytest
-from scribewire.engines.scripted import say
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
+from scribewire.tones import say
 from service import Service, running
 from tests.e2e.conftest import Clip
 from wire import Talk, transcribe

@@ -26,13 +26,13 @@ from scribewire.errors import BadSettings
 from scribewire.gateway.access import Access
 from scribewire.gateway.fleet import Fleet
 from scribewire.gateway.limits import RateLimits
-from scribewire.gateway.logs import configure_logs
 from scribewire.gateway.proxies import Proxies
 from scribewire.gateway.rest import create_app
 from scribewire.gateway.services import Services
 from scribewire.gateway.sessions import Sessions
 from scribewire.gateway.store import Store
 from scribewire.gateway.upgrade import PATHS, Unavailable, Upgrade
+from scribewire.logs import configure_logs
 from scribewire.metrics import Metrics
 from scribewire.places import ADMIN_KEY_FILE, SERVE_FILE
 from scribewire.scalers.table import create_scaler
@@ -54,7 +54,7 @@ def serve(settings: Settings) -> int:
 
     Raises a ScribewireError with one sentence when it cannot start.
     """
-    configure_logs(settings.server)
+    configure_logs(log_format=settings.server.log_format, log_level=settings.server.log_level)
     return uvloop.run(_serve(settings))
 
 

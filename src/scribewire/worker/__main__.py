@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import sys
 
 from scribewire import settings
 from scribewire.errors import ScribewireError
+from scribewire.logs import configure_logs
 from scribewire.worker import main
 
 parser = argparse.ArgumentParser(prog="python -m scribewire.worker", description="Run one worker by itself.")
@@ -17,7 +17,7 @@ parser.add_argument("--lifeline-fd", type=int, help="descriptor of a pipe; the w
 given = parser.parse_args()
 try:
     loaded = settings.load()
-    logging.basicConfig(level=loaded.server.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    configure_logs(log_format=loaded.server.log_format, log_level=loaded.server.log_level)
     sys.exit(main.run(loaded, listen=given.listen, name=given.name, lifeline_fd=given.lifeline_fd))
 except ScribewireError as error:
     sys.exit(str(error))

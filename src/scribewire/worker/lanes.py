@@ -129,7 +129,8 @@ class NurseryProcess:
     `attach` once an event loop runs. After MAX_DEATHS in a row `on_failure` is called, and it is not started again.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, log_format: str, log_level: str) -> None:
+        self._logs = (log_format, log_level)
         self._lifeline = Lifeline()
         self._loaded: dict[str, asyncio.Future[Loaded]] = {}
         self._deaths = 0
@@ -190,7 +191,7 @@ class NurseryProcess:
         with theirs:
             descriptors = (theirs.fileno(), self._lifeline.read_fd)
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "scribewire.worker.nursery", *map(str, descriptors)],
+                [sys.executable, "-P", "-m", "scribewire.worker.nursery", *map(str, descriptors), *self._logs],
                 stdin=subprocess.DEVNULL,
                 pass_fds=descriptors,
                 start_new_session=True,

@@ -26,7 +26,8 @@ def run(settings: Settings, *, listen: str, name: str, lifeline_fd: int | None =
         lifeline.end_with(lifeline_fd)
     engines = create_engines(settings)
     needs_lanes = any(isinstance(engine, Engine) and not engine.traits.releases_gil for engine in engines.values())
-    nursery = NurseryProcess() if needs_lanes else None
+    logs = settings.server
+    nursery = NurseryProcess(log_format=logs.log_format, log_level=logs.log_level) if needs_lanes else None
     try:
         # Only now: the nursery starts while this is imported, which takes as long.
         from scribewire.worker.service import Worker

@@ -1,6 +1,6 @@
 """The nursery: a single-threaded process that loads engines once and forks a lane, a blocking loop, for each stream.
 
-Run as `python -m scribewire.worker.nursery <control fd> <lifeline fd>`. It imports nothing that starts threads or an
+Run as `python -m scribewire.worker.nursery <control fd> <lifeline fd> <log format> <log level>`. It imports nothing that starts threads or an
 event loop: a fork carries over the memory of such things, but not their threads.
 """
 
@@ -20,6 +20,7 @@ from scribewire.engines import table
 from scribewire.engines.base import Engine, Stream
 from scribewire.errors import EngineFailed, ScribewireError
 from scribewire.lifeline import Lifeline, follow_parent
+from scribewire.logs import configure_logs
 from scribewire.worker.pipes import (
     TO_LANE,
     TO_NURSERY,
@@ -155,4 +156,5 @@ def main(control_fd: int, lifeline_fd: int) -> None:
 
 
 if __name__ == "__main__":
+    configure_logs(log_format=sys.argv[3], log_level=sys.argv[4])
     main(int(sys.argv[1]), int(sys.argv[2]))

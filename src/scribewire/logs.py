@@ -8,8 +8,6 @@ import sys
 from datetime import UTC, datetime
 from typing import Any, Final, TextIO
 
-from scribewire.settings import ServerSettings
-
 # What every record has; the rest of its members are the attributes that the caller gave.
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 # uvicorn says at INFO which URL was upgraded, query and credential included, and SQL is nobody's business.
@@ -17,14 +15,14 @@ _QUIET: Final = ("uvicorn", "uvicorn.error", "uvicorn.asgi")
 _SILENT: Final = "uvicorn.access"
 
 
-def configure_logs(server: ServerSettings, *, stream: TextIO | None = None) -> None:
+def configure_logs(*, log_format: str, log_level: str, stream: TextIO | None = None) -> None:
     """Write our own lines from the set level on and everybody else's from WARNING on, to standard error by default."""
     output = logging.StreamHandler(stream or sys.stderr)
-    output.setFormatter(JsonLines() if server.log_format == "json" else TextLines())
+    output.setFormatter(JsonLines() if log_format == "json" else TextLines())
     root = logging.getLogger()
     root.handlers[:] = [output]
     root.setLevel(logging.WARNING)
-    logging.getLogger("scribewire").setLevel(server.log_level.upper())
+    logging.getLogger("scribewire").setLevel(log_level.upper())
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger(_SILENT).disabled = True
