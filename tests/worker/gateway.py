@@ -78,7 +78,7 @@ class Gateway:
                     if isinstance(frame, kind) and when(frame):
                         return frame
                 since = len(self.heard)
-                await self._read()
+                assert await self._read(), f"the worker hung up before it said {kind.__name__}"
 
     async def wait_closed(self) -> None:
         """Wait until the worker hangs up."""

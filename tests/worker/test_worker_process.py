@@ -205,7 +205,7 @@ async def test_another_version_of_the_link_is_hung_up_on(start: Start) -> None:
 
 
 async def test_a_stream_that_is_sent_too_much_is_broken_and_its_link_lives(start: Start) -> None:
-    gateway = await connect_ready(start(scripted("words,cost=5")))
+    gateway = await connect_ready(start(scripted("words,cost=1", worker=WorkerSettings(slots=2))))
     await open_stream(gateway, 1)
     for _ in range(45):
         gateway.say(Audio(1, say("alfa", word_ms=1000, gap_ms=0)))
@@ -294,7 +294,7 @@ async def test_a_drain_ends_at_its_deadline(start: Start) -> None:
 
 @pytest.mark.parametrize("dies_by", ["the lifeline", "SIGKILL"])
 async def test_nothing_outlives_the_parent(start: Start, dies_by: str) -> None:
-    worker = start(scripted("words,gil=hold,cost=0.5"))
+    worker = start(scripted("words,gil=hold,cost=0.5", worker=WorkerSettings(slots=2)))
     gateway = await connect_ready(worker)
     for stream in (1, 2):
         await open_stream(gateway, stream)

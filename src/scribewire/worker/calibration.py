@@ -6,12 +6,14 @@ import os
 from pathlib import Path
 from typing import Final
 
-from scribewire.core.audio import WINDOW_BYTES, s_of_samples
+from scribewire.core.audio import SAMPLE_BYTES, WINDOW_BYTES, s_of_samples
 from scribewire.worker.quanta import Decoders, Quantum
 from scribewire.worker.scheduler import QUANTUM_WINDOWS
 
 # Enough speech for a cost within some 15 %, little enough not to be felt in a cold start.
 MEASURED_BYTES: Final = 2 * 32_000
+# An engine this slow is known well enough before it has decoded all of it.
+ENOUGH_CPU_S: Final = 1.0
 _QUANTUM_BYTES: Final = QUANTUM_WINDOWS * WINDOW_BYTES
 _CGROUP_QUOTA: Final = Path("/sys/fs/cgroup/cpu.max")
 
@@ -36,7 +38,7 @@ async def measure_rtf(decoders: Decoders, pcm: bytes) -> float:
         cpu_s, at = 0.0, 0
         pcm = pcm[:MEASURED_BYTES]
         rewound = False
-        while at < len(pcm):
+        while at < len(pcm) and cpu_s < ENOUGH_CPU_S:
             begin = 0 if at == 0 else None
             windows = [pcm[start : start + WINDOW_BYTES] for start in range(at, at + _QUANTUM_BYTES, WINDOW_BYTES)]
             at += _QUANTUM_BYTES
@@ -46,6 +48,6 @@ async def measure_rtf(decoders: Decoders, pcm: bytes) -> float:
             if decoded.again and not rewound:
                 # A session's first second is decoded twice, once; what it costs to go on is wanted.
                 rewound, cpu_s, at = True, 0.0, 0
-        return cpu_s / s_of_samples(len(pcm) // 2)
+        return cpu_s / s_of_samples(min(at, len(pcm)) // SAMPLE_BYTES)
     finally:
         decoder.close()
