@@ -19,7 +19,6 @@ MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "places": set(),
     "lifeline": set(),
-    "logs": {"settings"},
     "assets": set(),
     "tones": {"core"},
     "settings": {"errors", "places"},

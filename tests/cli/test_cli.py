@@ -208,7 +208,7 @@ async def test_keys_are_made_listed_and_revoked(tmp_path: Path) -> None:
         listed = await run("keys", "list", *options, data_dir=tmp_path)
         revoked = await run("keys", "revoke", "k2", *options, data_dir=tmp_path)
     assert made.out == "secret\n"
-    assert listed.out.split() == ["id", "name", "scopes", "expires_at", "k2", "phone", "realtime", "-"]
+    assert listed.out.splitlines()[1].split() == ["k2", "phone", "-", "realtime", "-", "-", "-"]
     assert revoked.code == 0
 
 

@@ -30,6 +30,10 @@ class Scope(StrEnum):
     REALTIME = "realtime"
 
 
+# What fits a terminal; --json has the rest.
+_KEY_COLUMNS = ("id", "name", "prefix", "scopes", "expires_at", "revoked_at", "max_sessions")
+_SESSION_COLUMNS = ("session_id", "key_id", "started_at", "language", "type", "audio_ms", "words", "close_code")
+
 keys = typer.Typer(help="Make, list and revoke keys.", no_args_is_help=True)
 
 
@@ -117,7 +121,7 @@ def create_key(
 @keys.command("list")
 def list_keys(*, as_json: Json = False, url: Url = None, key: Key = None, data_dir: DataDir = None) -> None:
     """List the keys, without their secrets. Needs the scope admin."""
-    _show_rows(call(Client.keys, url, key, data_dir), "No keys.", as_json=as_json)
+    _show_rows(call(Client.keys, url, key, data_dir), _KEY_COLUMNS, "No keys.", as_json=as_json)
 
 
 @keys.command("revoke")
@@ -135,23 +139,23 @@ def revoke_key(
 
 def sessions(*, as_json: Json = False, url: Url = None, key: Key = None, data_dir: DataDir = None) -> None:
     """List the reports of past sessions: of all keys with the scope admin, else of one's own."""
-    _show_rows(call(Client.sessions, url, key, data_dir), "No sessions yet.", as_json=as_json)
+    _show_rows(call(Client.sessions, url, key, data_dir), _SESSION_COLUMNS, "No sessions yet.", as_json=as_json)
 
 
 def _print_json(value: Any) -> None:
     out.print(json.dumps(value, ensure_ascii=False), highlight=False, markup=False)
 
 
-def _show_rows(rows: list[dict[str, Any]], nothing: str, *, as_json: bool) -> None:
+def _show_rows(rows: list[dict[str, Any]], columns: tuple[str, ...], nothing: str, *, as_json: bool) -> None:
     if as_json:
         _print_json(rows)
         return
     if not rows:
         say(nothing)
         return
-    table = Table(*rows[0], box=None, header_style="bold")
+    table = Table(*columns, box=None, header_style="bold")
     for row in rows:
-        table.add_row(*(_cell(value) for value in row.values()))
+        table.add_row(*(_cell(row.get(column)) for column in columns))
     out.print(table)
 
 
