@@ -109,7 +109,9 @@ class Client:
             )
         except InvalidStatus as refused:
             answer = refused.response
-            raise error_of_answer(answer.status_code, bytes(answer.body), answer.headers.get("Retry-After")) from refused
+            raise error_of_answer(
+                answer.status_code, bytes(answer.body), answer.headers.get("Retry-After")
+            ) from refused
         except (OSError, TimeoutError, InvalidHandshake) as error:
             raise Unreachable(f"Nothing answers at {_shown(url)}.") from error
 
