@@ -17,7 +17,7 @@ MAX_CALLERS: Final = 10_000
 # An IPv6 host is given this much of the address space, and would have an address for every call.
 _IPV6_HOST_BITS: Final = 64
 _MINUTE_S: Final = 60.0
-_ROUNDING_S: Final = 1e-6  # what the sum of a minute's intervals may be off
+_ROUNDING: Final = 1e-3  # share of an interval that the sum of a minute's may be off
 
 
 class Buckets:
@@ -34,7 +34,7 @@ class Buckets:
         """Give how long the caller must wait for its next call; 0 when it need not."""
         full_at = max(self._full_at.get(caller, now), now)
         wait_s = full_at + self._interval_s - now - _MINUTE_S
-        return wait_s if wait_s > _ROUNDING_S else 0.0
+        return wait_s if wait_s > self._interval_s * _ROUNDING else 0.0
 
     def take(self, caller: str, now: float) -> float:
         """Count a call unless it must wait. Gives the wait."""
