@@ -151,6 +151,11 @@ def test_a_second_start_is_refused_and_the_session_goes_on() -> None:
     play.send(ev.Stopped(), ev.StreamFinished(1)).expect(ev.FinishStream(1), ev.StoppedSaid(), *closing(1000))
 
 
+def test_a_stop_finishes_only_after_the_last_sample() -> None:
+    play = Playbook().listen().speak(5).send(ev.Stopped()).expect(ev.FeedStream)
+    play.send(ev.AudioConsumed(1, SECOND)).expect(ev.FeedStream, ev.FinishStream(1))
+
+
 def test_a_start_after_stop_still_gets_the_finals_and_stopped_and_then_1008() -> None:
     play = Playbook().listen().speak(1).send(ev.Stopped()).skip()
     play.send(ev.Started()).expect(Fails("bad_message"))
@@ -307,6 +312,11 @@ def test_a_draining_worker_that_is_finishing_may_finish() -> None:
     play.final("one", at=SECOND).send(ev.StreamFinished(1)).expect(ev.Final, ev.StoppedSaid(), *closing(1000))
 
 
+def test_a_draining_worker_that_came_to_finish_meanwhile_may_finish() -> None:
+    play = Playbook().listen().speak(1).send(ev.StreamDraining(1), ev.Stopped()).skip()
+    play.final("one", at=SECOND).wait(10).send(ev.StreamFinished(1)).expect(ev.Final, ev.StoppedSaid(), *closing(1000))
+
+
 # --- flush ------------------------------------------------------------------------------------------------------------
 
 
@@ -445,6 +455,11 @@ def test_no_more_than_the_window_is_fed_ahead_of_what_is_decoded() -> None:
     assert play.fed_samples(1) == 5 * SECOND
 
 
+def test_what_a_stream_claims_beyond_its_audio_opens_no_window() -> None:
+    play = Playbook().listen().speak(9).send(ev.AudioConsumed(1, 2**60))
+    assert play.fed_samples(1) == 8 * SECOND
+
+
 def test_with_a_stream_open_a_client_is_never_held_back_for_5_s() -> None:
     play = Playbook(Limits(stall_s=1000)).listen().speak(20).skip()
     for _ in range(5):
@@ -500,6 +515,16 @@ def test_a_held_partial_is_forgotten_with_its_segment() -> None:
     play.wait(1).expect()
 
 
+def test_a_segment_may_begin_like_the_one_before() -> None:
+    play = Playbook().listen().speak(1).send(ev.PartialHeard(1, "a", 1600, 0.5)).final("a", at=2000).wait(1).skip()
+    play.send(ev.PartialHeard(1, "a", 2001, 0.5)).expect(ev.Partial("a", 2001, 0.5))
+
+
+def test_a_final_that_ends_before_the_last_partial_does_not_take_the_offset_back() -> None:
+    play = Playbook().listen().speak(1).send(ev.PartialHeard(1, "a b", 3000, 0.5)).final("a", at=2000)
+    assert [final.sample for final in play.all(ev.Final)] == [3000]
+
+
 def test_a_held_partial_of_a_segment_that_held_no_word_is_forgotten() -> None:
     play = Playbook().listen().speak(1).send(ev.PartialHeard(1, "a", 1600, 0.5)).skip()
     play.send(ev.PartialHeard(1, "a b", 1700, 0.5), ev.AudioSettled(1, 2000)).wait(1).expect()
@@ -523,11 +548,16 @@ def test_word_times_are_brought_within_their_segment_and_in_order() -> None:
         ev.Word("a", -5, 400, 0.5),
         ev.Word("b", 300, 200, float("nan")),
         ev.Word("c", 10**9, 10**9, 7.0),
+        ev.Word("d", 10**9, 10**9, -1.0),
     )
     play = Playbook().listen().speak(1).final("x", at=100).send(ev.FinalHeard(1, words, 10**9))
-    assert play.all(ev.Final)[-1] == ev.Final(
-        (ev.Word("a", 100, 400, 0.5), ev.Word("b", 400, 400, 0.0), ev.Word("c", SECOND, SECOND, 0.0)), SECOND
+    told = (
+        ev.Word("a", 100, 400, 0.5),
+        ev.Word("b", 400, 400, 0.0),
+        ev.Word("c", SECOND, SECOND, 0.0),
+        ev.Word("d", SECOND, SECOND, 0.0),
     )
+    assert play.all(ev.Final)[-1] == ev.Final(told, SECOND)
 
 
 def test_a_partial_beyond_the_audio_or_before_what_is_settled_is_not_believed() -> None:

@@ -159,7 +159,9 @@ _flushes = st.lists(st.integers(0, 40 * WINDOW_SAMPLES), max_size=3)
 _troubles = st.lists(
     st.builds(Trouble, st.integers(0, 40), st.sampled_from(["kill", "drain", "wait", "none", "none"])), max_size=12
 )
-_cuts = st.lists(st.integers(1, 12_000), min_size=1, max_size=5)
+_cuts = st.lists(st.sampled_from([1, 333, 1_024, 6_400, 12_001]), min_size=1, max_size=5).filter(
+    lambda cuts: sum(cuts) > 300
+)
 MOST_KILLS = 4  # in a row without progress, the session gives up; that is tested elsewhere
 
 
