@@ -1,13 +1,49 @@
-"""These tests run on the event loop that the gateway runs on in the service."""
+"""These tests run on the event loop that the gateway runs on in the service, and some against a whole gateway."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+import shutil
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any, Protocol
 
+import pytest
 import uvloop
+
+from scribewire.scalers.local import make_run_dir
+from scribewire.settings import Settings
+from tests.gateway.doubles import InMemoryScaler, ScriptedWorker
+from tests.gateway.rig import Rig, open_rig
+
+
+class Rigger(Protocol):
+    """Builds a gateway whose workers are of these kinds; settings are groups by name."""
+
+    async def __call__(self, makes: Sequence[type[ScriptedWorker]] = ..., **settings: Any) -> Rig: ...
 
 
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
     """Name the one loop."""
     return {"uvloop": uvloop.new_event_loop}
+
+
+@pytest.fixture
+async def rigger(tmp_path: Path) -> AsyncIterator[Rigger]:
+    """Give the builder; what it built ends with the test."""
+    run_dir = make_run_dir()
+    async with AsyncExitStack() as stack:
+        stack.callback(shutil.rmtree, run_dir)
+
+        async def build(makes: Sequence[type[ScriptedWorker]] = (ScriptedWorker,), **settings: Any) -> Rig:
+            scaler = InMemoryScaler(run_dir, makes)
+            return await stack.enter_async_context(open_rig(Settings(data_dir=tmp_path, **settings), scaler))
+
+        yield build
+
+
+@pytest.fixture
+async def rig(rigger: Rigger) -> Rig:
+    """Give a gateway as it comes."""
+    return await rigger()

@@ -4,115 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-import httpx
 import pytest
-from fastapi.routing import APIRoute
 
 from scribewire.core.events import Report
 from scribewire.core.keys import Scope, make_secret
-from scribewire.core.limits import Limits
 from scribewire.errors import InitializeFailed
-from scribewire.gateway import rest
-from scribewire.gateway.access import Access
-from scribewire.gateway.fleet import Fleet
-from scribewire.gateway.limits import RateLimits
-from scribewire.gateway.proxies import Proxies
-from scribewire.gateway.rest import create_app
-from scribewire.gateway.routes import ANY_KEY, Routes
-from scribewire.gateway.services import Services
-from scribewire.gateway.sessions import Sessions
-from scribewire.gateway.store import SessionReport, Store
-from scribewire.metrics import Metrics
-from scribewire.scalers.local import make_run_dir
-from scribewire.settings import Settings
-from tests.gateway.doubles import InMemoryScaler, NeverGetsReady, ScriptedWorker, eventually
+from scribewire.gateway.store import SessionReport
+from tests.gateway.conftest import Rigger
+from tests.gateway.doubles import NeverGetsReady, eventually
+from tests.gateway.rig import BASE, Rig
 
-BASE = "/api/v4/realtime"
-HOST = "http://scribe.test"
 ENDPOINT = "ws://scribe.test/v2/realtime"
-
-
-@dataclass
-class Rig:
-    """A gateway without its port, and a caller for each kind of key."""
-
-    services: Services
-    scaler: InMemoryScaler
-    http: httpx.AsyncClient
-    secrets: Mapping[str, str]
-
-    async def call(self, method: str, path: str, *, who: str | None = "admin", **given: Any) -> httpx.Response:
-        """Call as the holder of a key, or of none."""
-        headers = {"x-zoom-s2t-key": self.secrets[who]} if who else {}
-        return await self.http.request(method, path, headers=headers | given.pop("headers", {}), **given)
-
-
-Rigger = Callable[..., Any]
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    made = make_run_dir()
-    yield made
-    shutil.rmtree(made)
-
-
-@pytest.fixture
-async def rigger(folder: Path, tmp_path: Path) -> AsyncIterator[Rigger]:
-    """Give a function that builds a gateway; `settings` are groups by name."""
-    async with AsyncExitStack() as stack:
-
-        async def build(makes: Sequence[type[ScriptedWorker]] = (ScriptedWorker,), **settings: Any) -> Rig:
-            return await stack.enter_async_context(
-                _rig(Settings(data_dir=tmp_path, **settings), InMemoryScaler(folder, makes))
-            )
-
-        yield build
-
-
-@pytest.fixture
-async def rig(rigger: Rigger) -> Rig:
-    built: Rig = await rigger()
-    return built
-
-
-@asynccontextmanager
-async def _rig(settings: Settings, scaler: InMemoryScaler) -> AsyncIterator[Rig]:
-    async with AsyncExitStack() as stack:
-        store = await Store.open(f"sqlite+aiosqlite:///{settings.data_dir / 'store.db'}")
-        stack.push_async_callback(store.close)
-        metrics, fleet = Metrics(), Fleet(settings, scaler, store, name="tests")
-        sessions = Sessions(settings, store, metrics)
-        await fleet.start()
-        stack.push_async_callback(fleet.stop)
-        await sessions.start()
-        stack.push_async_callback(sessions.stop)
-        services = Services(
-            settings=settings,
-            store=store,
-            access=Access(store),
-            limits=RateLimits(settings.limits),
-            proxies=Proxies(settings.server.trusted_proxies),
-            fleet=fleet,
-            metrics=metrics,
-            sessions=sessions,
-            session_limits=Limits(),
-            languages={},
-        )
-        scopes = {"admin": frozenset(Scope), "client": frozenset({Scope.REALTIME})}
-        scopes["other"] = scopes["client"]
-        secrets = {name: (await store.create_key(name, scopes=scopes[name]))[1].reveal() for name in scopes}
-        transport = httpx.ASGITransport(create_app(services))
-        http = await stack.enter_async_context(httpx.AsyncClient(transport=transport, base_url=HOST))
-        yield Rig(services, scaler, http, secrets)
 
 
 def readiness(status: str, message: str, *, ready: bool, endpoint: str = ENDPOINT) -> bytes:
@@ -440,98 +346,7 @@ async def test_a_refusal_is_counted_by_its_code(rig: Rig) -> None:
     assert 'scribewire_refused_total{code="not_authenticated"} 1.0' in (await rig.call("GET", "/metrics")).text
 
 
-# --- what no route answers -------------------------------------------------------------------------------------------
-
-
-async def test_an_unknown_path_is_told_in_the_same_shape(rig: Rig) -> None:
-    for path in ("/", "/api/v4/keys/", "/docs", "/api/v5/realtime/status"):
-        answer = await rig.call("GET", path)
-        assert (answer.status_code, answer.content) == (404, b'{"detail":"Not found"}')
-
-
-async def test_a_method_that_a_path_has_not_is_told_with_those_that_it_has(rig: Rig) -> None:
-    answer = await rig.call("PATCH", "/api/v4/keys")
-    assert (answer.status_code, answer.content) == (405, b'{"detail":"Method Not Allowed"}')
-    assert answer.headers["allow"] == "GET, HEAD, POST"
-
-
-async def test_head_is_answered_where_get_is(rig: Rig) -> None:
-    assert (await rig.call("HEAD", "/healthz", who=None)).status_code == 200
-    assert (await rig.call("HEAD", f"{BASE}/status", who=None)).status_code == 401
-
-
-async def test_every_answer_carries_the_standing_headers(rig: Rig) -> None:
-    for path in ("/healthz", "/nowhere", f"{BASE}/status"):
-        headers = (await rig.call("GET", path, who=None)).headers
-        assert (headers["cache-control"], headers["x-content-type-options"]) == ("no-store", "nosniff")
-
-
-async def test_what_breaks_is_told_in_one_sentence_and_no_trace(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    def break_(_: object) -> NoReturn:
-        raise ZeroDivisionError("internal detail")
-
-    monkeypatch.setattr(Fleet, "view", break_)
-    answer = await rig.call("GET", "/api/v4/fleet")
-    assert (answer.status_code, answer.content) == (500, b'{"detail":"Something went wrong inside the service"}')
-
-
-async def test_a_store_that_fails_is_told_without_its_address(rig: Rig) -> None:
-    await rig.services.store.close()
-    shutil.rmtree(rig.services.settings.data_dir)
-    answer = await rig.call("GET", "/api/v4/keys")
-    assert (answer.status_code, answer.content) == (500, b'{"detail":"The store does not answer."}')
-
-
-# --- browsers --------------------------------------------------------------------------------------------------------
-
-PREFLIGHT = {
-    "origin": "https://app.example",
-    "access-control-request-method": "POST",
-    "access-control-request-headers": "x-zoom-s2t-key",
-}
-
-
-async def test_an_origin_that_is_set_may_call(rigger: Rigger) -> None:
-    rig = await rigger(server={"cors_origins": ("https://app.example",)})
-    answer = await rig.call("OPTIONS", f"{BASE}/initialize", who=None, headers=PREFLIGHT)
-    assert answer.status_code == 200
-    assert answer.headers["access-control-allow-origin"] == "https://app.example"
-    refused = await rig.call("GET", f"{BASE}/status", who=None, headers={"origin": "https://app.example"})
-    assert refused.headers["access-control-allow-origin"] == "https://app.example"
-
-
-async def test_other_origins_may_not_and_none_by_default(rigger: Rigger, rig: Rig) -> None:
-    picky = await rigger(server={"cors_origins": ("https://other.example",)})
-    for one in (picky, rig):
-        answer = await one.call("GET", f"{BASE}/status", headers={"origin": "https://app.example"})
-        assert "access-control-allow-origin" not in answer.headers
-
-
-# --- what is declared ------------------------------------------------------------------------------------------------
-
-
-async def test_a_route_that_does_not_say_what_it_needs_does_not_import() -> None:
-    with pytest.raises(TypeError):
-        Routes()("GET", "/open", tag="x")  # type: ignore[call-arg] # the mistake
-    with pytest.raises(TypeError, match="/open"):
-        Routes()("GET", "/open", needs=None, tag="x")  # type: ignore[arg-type] # the mistake
-
-
-async def test_the_application_has_no_route_beyond_the_table(rig: Rig) -> None:
-    declared = {path for row in rest.route.rows for path in row.paths}
-    assert {route.path for route in create_app(rig.services).routes if isinstance(route, APIRoute)} == declared
-
-
-async def test_openapi_documents_each_route_once_with_its_refusals_and_its_credential(rig: Rig) -> None:
-    document = (await rig.call("GET", "/openapi.json", who=None)).json()
-    for row in rest.route.rows:
-        operation = document["paths"][row.paths[0]][row.method.lower()]
-        needs_key = isinstance(row.needs, Scope) or row.needs is ANY_KEY
-        assert operation["operationId"] == row.endpoint.__name__
-        assert operation.get("security", []) == ([{"Key": []}, {"Bearer": []}] if needs_key else [])
-        assert {"401", "429"} <= operation["responses"].keys() or not needs_key
-        assert ("403" in operation["responses"]) == isinstance(row.needs, Scope)
-    assert len(document["paths"]) == len({row.paths[0] for row in rest.route.rows})
+# --- what OpenAPI says ----------------------------------------------------------------------------------------------
 
 
 async def test_openapi_is_true_of_every_answer(rig: Rig) -> None:
