@@ -7,8 +7,6 @@ import logging
 import os
 import signal
 import socket
-import subprocess
-import sys
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -17,9 +15,19 @@ from typing import Final
 import msgspec
 
 from scribewire.errors import EngineFailed, EngineMissing
-from scribewire.lifeline import Lifeline
-from scribewire.worker.pipes import Answer, AnswerReader, Born, ForkLane, Loaded, LoadEngine, OpenStream, spell
+from scribewire.worker.pipes import (
+    Answer,
+    AnswerReader,
+    Born,
+    ForkLane,
+    Loaded,
+    LoadEngine,
+    OpenStream,
+    WriteLogs,
+    spell,
+)
 from scribewire.worker.quanta import Decoded, Decoder, Decoders, Quantum
+from scribewire.worker.spawn import NurseryChild, spawn_nursery
 
 _log = logging.getLogger(__name__)
 
@@ -124,30 +132,34 @@ class Lane:
 
 
 class NurseryProcess:
-    """The nursery as the worker sees it: started at once, started again when it dies, ended by `close`.
+    """The nursery as the worker sees it: started again when it dies, ended by `close`.
 
-    `attach` once an event loop runs. After MAX_DEATHS in a row `on_failure` is called, and it is not started again.
+    `preload` may come first; then `attach`, once an event loop runs. After MAX_DEATHS in a row `on_failure` is called,
+    and it is not started again.
     """
 
-    def __init__(self, *, log_format: str, log_level: str) -> None:
-        self._logs = (log_format, log_level)
-        self._lifeline = Lifeline()
+    def __init__(self, child: NurseryChild, *, log_format: str, log_level: str) -> None:
+        self._child = child
+        self._logs = WriteLogs(log_format, log_level)
+        self._preloaded: list[str] = []
         self._loaded: dict[str, asyncio.Future[Loaded]] = {}
         self._deaths = 0
         self._closed = False
         self._on_failure: Callable[[str], None] = lambda reason: None
         self._reader = AnswerReader()
-        self._start()
+        self._tell(self._logs)
 
-    @property
-    def pid(self) -> int:
-        """Give the number of the process."""
-        return self._process.pid
+    def preload(self, choice: str) -> None:
+        """Have it load a choice while there is no event loop yet to wait for that."""
+        self._preloaded.append(choice)
+        self._tell(LoadEngine(choice))
 
     def attach(self, on_failure: Callable[[str], None]) -> None:
         """Begin to listen to it."""
         self._on_failure = on_failure
-        asyncio.get_running_loop().add_reader(self._control, self._read)
+        loop = asyncio.get_running_loop()
+        self._loaded = {choice: loop.create_future() for choice in self._preloaded}
+        loop.add_reader(self._child.control, self._read)
 
     async def load(self, choice: str) -> None:
         """Load a choice, and wait for it.
@@ -172,7 +184,7 @@ class NurseryProcess:
         ours, theirs = socket.socketpair()
         with theirs:
             try:
-                socket.send_fds(self._control, [spell(ForkLane(choice))], [theirs.fileno()])
+                socket.send_fds(self._child.control, [spell(ForkLane(choice))], [theirs.fileno()])
             except OSError as error:
                 ours.close()
                 raise EngineFailed("The nursery is gone.") from error
@@ -184,40 +196,29 @@ class NurseryProcess:
             return
         self._closed = True
         self._stop()
-        self._lifeline.close()
-
-    def _start(self) -> None:
-        ours, theirs = socket.socketpair()
-        with theirs:
-            descriptors = (theirs.fileno(), self._lifeline.read_fd)
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "scribewire.worker.nursery", *map(str, descriptors), *self._logs],
-                stdin=subprocess.DEVNULL,
-                pass_fds=descriptors,
-                start_new_session=True,
-            )
-        ours.settimeout(0)
-        self._control = ours
-        self._reader = AnswerReader()
 
     def _stop(self) -> None:
         with suppress(RuntimeError):  # No loop runs when a worker fails before it serves.
-            asyncio.get_running_loop().remove_reader(self._control)
-        self._control.close()
-        self._process.kill()
-        self._process.wait(_END_WAIT_S)
+            asyncio.get_running_loop().remove_reader(self._child.control)
+        self._child.control.close()
+        self._child.lifeline.close()
+        self._child.process.kill()
+        self._child.process.wait(_END_WAIT_S)
 
     def _ask_load(self, choice: str) -> None:
         future = self._loaded.get(choice)
         if future is None or future.done():
             self._loaded[choice] = asyncio.get_running_loop().create_future()
-        # A nursery that died meanwhile is noticed by `_read`, which asks again.
+        self._tell(LoadEngine(choice))
+
+    def _tell(self, message: WriteLogs | LoadEngine) -> None:
+        # A nursery that died meanwhile is noticed by `_read`, which tells the next one.
         with suppress(OSError):
-            self._control.sendall(spell(LoadEngine(choice)))
+            self._child.control.sendall(spell(message))
 
     def _read(self) -> None:
         try:
-            chunk = self._control.recv(65_536)
+            chunk = self._child.control.recv(65_536)
         except BlockingIOError:
             return
         except OSError:
@@ -233,11 +234,14 @@ class NurseryProcess:
         self._stop()
         self._deaths += 1
         if self._deaths >= MAX_DEATHS:
+            self._closed = True
             self._on_failure("The process that loads the engines keeps dying.")
             return
         _log.error("The nursery died and is started again", extra={"deaths": self._deaths})
-        self._start()
-        self.attach(self._on_failure)
+        self._child = spawn_nursery()
+        self._reader = AnswerReader()
+        asyncio.get_running_loop().add_reader(self._child.control, self._read)
+        self._tell(self._logs)
         for choice in self._loaded:
             self._ask_load(choice)
 

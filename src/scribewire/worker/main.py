@@ -12,24 +12,32 @@ from scribewire.engines.base import Engine
 from scribewire.errors import ScribewireError
 from scribewire.settings import Settings
 from scribewire.worker.lanes import NurseryProcess
+from scribewire.worker.spawn import NurseryChild, spawn_nursery
 
 
-def run(settings: Settings, *, listen: str, name: str, lifeline_fd: int | None = None) -> int:
+def run(
+    settings: Settings, *, listen: str, name: str, lifeline_fd: int | None = None, child: NurseryChild | None = None
+) -> int:
     """Run a worker until it is told to stop, and give its exit status. To be called in the main thread.
 
     `listen` is `unix:<path>` or `tcp:<host>:<port>`. With `lifeline_fd`, the read end of a pipe, the worker ends at
-    once when the pipe's other end closes. Raises BadSettings when it cannot listen there.
+    once when the pipe's other end closes. `child` is a nursery that was started already. Raises BadSettings when it
+    cannot listen there.
     """
     # Whoever started this drains it; a Ctrl-C that was meant for them is not for us.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if lifeline_fd is not None:
         lifeline.end_with(lifeline_fd)
     engines = create_engines(settings)
-    needs_lanes = any(isinstance(engine, Engine) and not engine.traits.releases_gil for engine in engines.values())
+    in_lanes = [choice for choice, engine in engines.items() if needs_lanes(engine)]
     logs = settings.server
-    nursery = NurseryProcess(log_format=logs.log_format, log_level=logs.log_level) if needs_lanes else None
+    nursery = None
+    if in_lanes or child:
+        nursery = NurseryProcess(child or spawn_nursery(), log_format=logs.log_format, log_level=logs.log_level)
     try:
-        # Only now: the nursery starts while this is imported, which takes as long.
+        if nursery is not None and in_lanes:
+            # The nursery loads while the rest is imported, which takes as long.
+            nursery.preload(in_lanes[0])
         from scribewire.worker.service import Worker
 
         worker = Worker(settings, listen=listen, name=name, engines=engines, nursery=nursery)
@@ -46,6 +54,11 @@ def create_engines(settings: Settings) -> dict[str, Engine | ScribewireError]:
     tags = sorted(languages, key=lambda tag: tag != settings.engines.default_language)
     choices = [choice for tag in tags for choice in (languages[tag].fast, languages[tag].quality) if choice]
     return {choice: _create(choice) for choice in choices}
+
+
+def needs_lanes(engine: Engine | ScribewireError) -> bool:
+    """Say whether its streams need processes of their own."""
+    return isinstance(engine, Engine) and not engine.traits.releases_gil
 
 
 def _create(choice: str) -> Engine | ScribewireError:

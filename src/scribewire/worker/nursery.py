@@ -1,6 +1,6 @@
 """The nursery: a single-threaded process that loads engines once and forks a lane, a blocking loop, for each stream.
 
-Run as `python -m scribewire.worker.nursery <control fd> <lifeline fd> <log format> <log level>`. It imports nothing that starts threads or an
+Run as `python -m scribewire.worker.nursery <control fd> <lifeline fd>`. It imports nothing that starts threads or an
 event loop: a fork carries over the memory of such things, but not their threads.
 """
 
@@ -29,6 +29,7 @@ from scribewire.worker.pipes import (
     LoadEngine,
     OpenStream,
     ToLane,
+    WriteLogs,
     receive_body,
     spell,
 )
@@ -57,7 +58,9 @@ class Nursery:
             except (EOFError, ConnectionError):
                 return
             asked = TO_NURSERY.decode(body)
-            if isinstance(asked, LoadEngine):
+            if isinstance(asked, WriteLogs):
+                configure_logs(log_format=asked.log_format, log_level=asked.log_level)
+            elif isinstance(asked, LoadEngine):
                 self._control.sendall(spell(self._load(asked.choice)))
             elif descriptor is not None:
                 self._fork(asked.choice, socket.socket(fileno=descriptor))
@@ -156,5 +159,4 @@ def main(control_fd: int, lifeline_fd: int) -> None:
 
 
 if __name__ == "__main__":
-    configure_logs(log_format=sys.argv[3], log_level=sys.argv[4])
     main(int(sys.argv[1]), int(sys.argv[2]))

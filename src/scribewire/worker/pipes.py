@@ -13,6 +13,13 @@ from scribewire.worker.quanta import Decoded, Quantum
 _LENGTH: Final = struct.Struct(">I")
 
 
+class WriteLogs(msgspec.Struct, frozen=True, tag=True):
+    """To the nursery, first: how log lines are written, by it and by its lanes."""
+
+    log_format: str
+    log_level: str
+
+
 class LoadEngine(msgspec.Struct, frozen=True, tag=True):
     """To the nursery: load this choice, and say Loaded."""
 
@@ -45,7 +52,7 @@ class OpenStream(msgspec.Struct, frozen=True, tag=True):
     resume: bytes
 
 
-ToNursery = LoadEngine | ForkLane
+ToNursery = WriteLogs | LoadEngine | ForkLane
 ToLane = OpenStream | Quantum
 Answer = Loaded | Born | Decoded
 
