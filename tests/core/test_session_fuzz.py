@@ -415,7 +415,7 @@ def _play(witness: Witness, moves: list[Move]) -> None:
     witness.end()
 
 
-_long = settings(max_examples=5_000, deadline=None, suppress_health_check=list(HealthCheck))
+_long = settings(max_examples=2_000, deadline=None, suppress_health_check=list(HealthCheck))
 _quick = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
