@@ -159,7 +159,7 @@ def _add(app: FastAPI, row: Row, path: str, method: str, *, documented: bool) ->
         status_code=row.status,
         tags=[row.tag],
         dependencies=[] if row.needs is PUBLIC else list(_CREDENTIALS),
-        responses=_responses(row),
+        responses=_responses(row) if documented else None,
         include_in_schema=documented,
         route_class_override=_guarded(row.needs),
     )
