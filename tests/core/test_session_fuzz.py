@@ -416,7 +416,7 @@ def _play(witness: Witness, moves: list[Move]) -> None:
 
 
 _long = settings(max_examples=2_000, deadline=None, suppress_health_check=list(HealthCheck))
-_quick = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+_quick = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @_quick
