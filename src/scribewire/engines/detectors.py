@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -76,6 +77,8 @@ class SileroDetector(Detector):
         Raises EngineMissing when onnxruntime or the package that carries the model is not installed.
         """
         model = _silero_model()
+        # Its telemetry is on by default and can be turned off only before the import: nothing here calls home.
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
         try:
             import onnxruntime as ort
         except ImportError as error:

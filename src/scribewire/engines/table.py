@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -73,12 +74,10 @@ def create(choice: Choice | str) -> Engine:
         choice = parse_choice(choice)
     module, _, name = find(choice.engine).target.partition(":")
     try:
-        engine = getattr(import_module(module), name)(choice.model)
+        build: Callable[[str], Engine] = getattr(import_module(module), name)
     except (ImportError, AttributeError) as error:
-        raise EngineMissing(f"The {choice.engine} engine cannot be imported from {module}.") from error
-    if not isinstance(engine, Engine):
-        raise EngineMissing(f"The {choice.engine} engine is not one: {module}:{name} breaks the contract.")
-    return engine
+        raise EngineMissing(f"The {choice.engine} engine cannot be imported from {module}:{name}.") from error
+    return build(choice.model)
 
 
 def _installed(name: str) -> Row | None:
