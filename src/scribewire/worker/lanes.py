@@ -131,7 +131,7 @@ class Lane:
             self._answer.set_result(answer)
 
 
-class NurseryProcess:
+class RemoteNursery:
     """The nursery as the worker sees it: started again when it dies, ended by `close`.
 
     `preload` may come first; then `attach`, once an event loop runs. After MAX_DEATHS in a row `on_failure` is called,
@@ -264,7 +264,7 @@ class LaneDecoders(Decoders):
 
     batch = 1
 
-    def __init__(self, nursery: NurseryProcess, choice: str) -> None:
+    def __init__(self, nursery: RemoteNursery, choice: str) -> None:
         self._nursery = nursery
         self._choice = choice
         self._idle: deque[Lane] = deque()

@@ -11,7 +11,7 @@ from scribewire.engines import table
 from scribewire.engines.base import Engine
 from scribewire.errors import ScribewireError
 from scribewire.settings import Settings
-from scribewire.worker.lanes import NurseryProcess
+from scribewire.worker.lanes import RemoteNursery
 from scribewire.worker.spawn import NurseryChild, spawn_nursery
 
 
@@ -33,7 +33,7 @@ def run(
     logs = settings.server
     nursery = None
     if in_lanes or child:
-        nursery = NurseryProcess(child or spawn_nursery(), log_format=logs.log_format, log_level=logs.log_level)
+        nursery = RemoteNursery(child or spawn_nursery(), log_format=logs.log_format, log_level=logs.log_level)
     try:
         if nursery is not None and in_lanes:
             # The nursery loads while the rest is imported, which takes as long.

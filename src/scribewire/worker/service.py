@@ -22,7 +22,7 @@ from scribewire.worker.address import is_tcp, start_listening
 from scribewire.worker.calibration import measure_rtf, own_cores
 from scribewire.worker.capacity import Capacity
 from scribewire.worker.decoding import Decoding, LiveStream
-from scribewire.worker.lanes import LaneDecoders, NurseryProcess
+from scribewire.worker.lanes import LaneDecoders, RemoteNursery
 from scribewire.worker.link import GatewayLink
 from scribewire.worker.quanta import Decoders
 from scribewire.worker.threads import ThreadDecoders
@@ -55,7 +55,7 @@ class Worker:
         listen: str,
         name: str,
         engines: Mapping[str, Engine | ScribewireError],
-        nursery: NurseryProcess | None,
+        nursery: RemoteNursery | None,
     ) -> None:
         remote = is_tcp(listen)
         self.name = name
