@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from scribewire.core.keys import (
     ENTROPY_BYTES,
-    SCOPES,
     KEY_PREFIX,
+    SCOPES,
     SHOWN_CHARS,
     TICKET_PREFIX,
     Key,

@@ -1,0 +1,1 @@
+"""End-to-end tests: what a user uses, really started."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,9 +12,12 @@ from typing import Any, Protocol
 import pytest
 import uvloop
 
+from scribewire.gateway import fleet as fleet_module
+from scribewire.gateway.fleet import Fleet
 from scribewire.scalers.local import make_run_dir
 from scribewire.settings import Settings
-from tests.gateway.doubles import InMemoryScaler, ScriptedWorker
+from tests.gateway.doubles import InMemoryScaler, InMemoryTargets, ScriptedWorker
+from tests.gateway.fleets import Started, settings
 from tests.gateway.rig import Rig, open_rig
 
 
@@ -47,3 +50,33 @@ async def rigger(tmp_path: Path) -> AsyncIterator[Rigger]:
 async def rig(rigger: Rigger) -> Rig:
     """Give a gateway as it comes."""
     return await rigger()
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    made = make_run_dir()
+    yield made
+    shutil.rmtree(made)
+
+
+@pytest.fixture
+async def started(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Started]:
+    """Give a function that starts a fleet."""
+    monkeypatch.setattr(fleet_module, "PERIOD_S", 0.02)
+    fleets: list[Fleet] = []
+
+    async def start(
+        *makes: type[ScriptedWorker],
+        targets: InMemoryTargets | None = None,
+        chosen: Settings | None = None,
+        slots: int = 2,
+    ) -> tuple[Fleet, InMemoryScaler]:
+        scaler = InMemoryScaler(folder, makes or (ScriptedWorker,), slots)
+        fleet = Fleet(chosen or settings(), scaler, targets or InMemoryTargets(), name="tests")
+        fleets.append(fleet)
+        await fleet.start()
+        return fleet, scaler
+
+    yield start
+    for fleet in fleets:
+        await fleet.stop()

@@ -1,14 +1,10 @@
-"""The fleet against scripted workers on real sockets: start, slots, loss, refusal, scaling and the target."""
+"""The fleet against scripted workers on real sockets: start, slots and refusal."""
 
 from __future__ import annotations
 
 import asyncio
-import shutil
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -19,99 +15,22 @@ from scribewire.errors import (
     InitializeFailed,
     NeverReady,
     ScaledDown,
-    ServiceStopping,
-    StoreFailed,
     UnknownLanguage,
 )
 from scribewire.gateway import fleet as fleet_module
-from scribewire.gateway.fleet import Fleet, Status, WorkerPhase, bounds_of
-from scribewire.gateway.link import RemoteStream, StreamRequest
-from scribewire.scalers.local import make_run_dir
-from scribewire.settings import AutoscalingSettings, LimitSettings, ScalerSettings, SessionSettings, Settings
+from scribewire.gateway.fleet import Status, WorkerPhase
+from scribewire.gateway.link import StreamRequest
 from tests.gateway.doubles import (
     DiesWhileOpening,
-    InMemoryScaler,
-    InMemoryTargets,
     NeverAnswersOpen,
     NeverGetsReady,
     RefusesAlways,
     ScriptedWorker,
     SendsGarbage,
-    SilentAfterWelcome,
     UnservedLanguage,
     eventually,
 )
-
-REQUEST = StreamRequest("s1", "en", "fast", 0, partial=True, actual_numbers=False, resume=b"")
-REPLACEMENT = replace(REQUEST, session="lost", replacement=True)
-
-
-def settings(
-    *,
-    enabled: bool = True,
-    min_workers: int = 0,
-    max_workers: int = 2,
-    cooldown_s: float = 60.0,
-    idle_s: float = 60.0,
-    start_wait_s: float = 5.0,
-    slot_wait_s: float = 5.0,
-    replace_wait_s: float = 5.0,
-    sessions: int = 100,
-) -> Settings:
-    return Settings(
-        autoscaling=AutoscalingSettings(
-            enabled=enabled,
-            min_workers=min_workers,
-            max_workers=max_workers,
-            cooldown_s=cooldown_s,
-            idle_s=idle_s,
-            start_wait_s=start_wait_s,
-        ),
-        session=SessionSettings(slot_wait_s=slot_wait_s, replace_wait_s=replace_wait_s),
-        limits=LimitSettings(sessions=sessions),
-    )
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    made = make_run_dir()
-    yield made
-    shutil.rmtree(made)
-
-
-@pytest.fixture
-async def started(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Started]:
-    """Give a function that starts a fleet."""
-    monkeypatch.setattr(fleet_module, "PERIOD_S", 0.02)
-    fleets: list[Fleet] = []
-
-    async def start(
-        *makes: type[ScriptedWorker],
-        targets: InMemoryTargets | None = None,
-        chosen: Settings | None = None,
-        slots: int = 2,
-    ) -> tuple[Fleet, InMemoryScaler]:
-        scaler = InMemoryScaler(folder, makes or (ScriptedWorker,), slots)
-        fleet = Fleet(chosen or settings(), scaler, targets or InMemoryTargets(), name="tests")
-        fleets.append(fleet)
-        await fleet.start()
-        return fleet, scaler
-
-    yield start
-    for fleet in fleets:
-        await fleet.stop()
-
-
-Started = Callable[..., Awaitable[tuple[Fleet, InMemoryScaler]]]
-
-
-def ignore(frame: frames.Frame) -> None:
-    """Listen to nothing."""
-
-
-async def fill(fleet: Fleet, count: int) -> list[RemoteStream]:
-    return [await fleet.open_stream(REQUEST, ignore) for _ in range(count)]
-
+from tests.gateway.fleets import REPLACEMENT, REQUEST, Started, fill, ignore, settings
 
 # --- initialize ------------------------------------------------------------------------------------------------------
 
@@ -363,182 +282,3 @@ async def test_a_replacement_that_finds_nothing_in_time_fails(started: Started) 
     fleet, _ = await started(chosen=settings(replace_wait_s=0.1))
     with pytest.raises(EngineFailed):
         await fleet.open_stream(REPLACEMENT, ignore)
-
-
-# --- loss ------------------------------------------------------------------------------------------------------------
-
-
-async def test_a_lost_worker_breaks_its_streams_and_a_replacement_waits_for_the_next(started: Started) -> None:
-    fleet, scaler = await started()
-    await fleet.initialize()
-    heard: list[frames.Frame] = []
-    await fleet.open_stream(REQUEST, heard.append)
-    await scaler.workers["w1"].stop()
-    await eventually(lambda: [type(frame) for frame in heard] == [frames.Broken])
-    assert fleet.status() is Status.STARTING
-    waiting = asyncio.create_task(fleet.open_stream(REPLACEMENT, ignore))
-    await scaler.workers.pop("w1").stop()
-    assert (await waiting).worker == "w2"
-
-
-async def test_a_worker_that_comes_back_at_its_address_is_linked_again(started: Started) -> None:
-    fleet, scaler = await started()
-    await fleet.initialize()
-    worker = scaler.workers["w1"]
-    await worker.stop()
-    await eventually(lambda: fleet.status() is Status.STARTING)
-    scaler.fail("w1", failures=1)
-    await eventually(lambda: fleet.view().workers[0].phase is WorkerPhase.FAILED)
-    Path(worker.address.removeprefix("unix:")).unlink()
-    await worker.start()
-    del scaler.failed["w1"]
-    await eventually(lambda: fleet.status() is Status.READY)
-
-
-async def test_a_ready_worker_that_falls_silent_and_stays_away_is_replaced(
-    started: Started, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("scribewire.gateway.link.LOST_AFTER_S", 0.15)
-    monkeypatch.setattr("scribewire.gateway.link.CONNECT_WAIT_S", 0.05)
-    monkeypatch.setattr(fleet_module, "HUNG_AFTER_S", 0.1)
-    fleet, scaler = await started(SilentAfterWelcome, ScriptedWorker)
-    await fleet.initialize()
-    silent = scaler.workers["w1"]
-    monkeypatch.setattr(silent, "take", lambda frame: None)
-    await eventually(lambda: "w2" in scaler.workers)
-    assert scaler.scaled[-1] == (1, ("w1",))
-    await eventually(lambda: fleet.status() is Status.READY)
-
-
-async def test_a_draining_worker_gets_no_new_streams_and_its_old_ones_are_told(started: Started) -> None:
-    fleet, scaler = await started(chosen=settings(enabled=False, min_workers=2))
-    await eventually(lambda: [view.phase for view in fleet.view().workers] == [WorkerPhase.READY] * 2)
-    heard: list[frames.Frame] = []
-    stream = await fleet.open_stream(REQUEST, heard.append)
-    drained = scaler.workers[stream.worker]
-    drained.phase = "draining"
-    drained.say(frames.Draining("it is being replaced"))
-    await eventually(lambda: [type(frame) for frame in heard] == [frames.Draining])
-    assert stream.worker not in {(await fleet.open_stream(REQUEST, ignore)).worker for _ in range(2)}
-    assert WorkerPhase.DRAINING in {view.phase for view in fleet.view().workers}
-
-
-# --- scaling ---------------------------------------------------------------------------------------------------------
-
-
-async def test_workers_come_as_slots_fill_and_an_idle_one_goes_after_the_cooldown(started: Started) -> None:
-    fleet, scaler = await started(chosen=settings(max_workers=3, cooldown_s=0.1))
-    await fleet.initialize()
-    streams = await fill(fleet, 2)
-    await eventually(lambda: len(scaler.workers) == 2)
-    streams += await fill(fleet, 1)
-    by_worker = {stream.worker: stream for stream in streams}
-    by_worker["w2"].abort()
-    streams[0].abort()
-    await eventually(lambda: len(scaler.workers) == 1)
-    assert (fleet.live, list(scaler.workers)) == (1, ["w1"])
-
-
-async def test_a_worker_with_sessions_is_never_a_victim(started: Started) -> None:
-    fleet, scaler = await started(chosen=settings(max_workers=2, cooldown_s=0.05), slots=3)
-    await fleet.initialize()
-    streams = await fill(fleet, 3)
-    await eventually(lambda: fleet.view().workers[-1].worker == "w2" and fleet.view().workers[-1].slots)
-    streams += await fill(fleet, 1)
-    for stream in streams[:2]:
-        stream.abort()
-    await asyncio.sleep(0.2)
-    assert sorted(scaler.workers) == ["w1", "w2"]
-
-
-async def test_all_workers_go_after_the_idle_time_and_initialize_brings_one_back(started: Started) -> None:
-    targets = InMemoryTargets()
-    fleet, scaler = await started(targets=targets, chosen=settings(max_workers=1, idle_s=0.2))
-    await fleet.initialize()
-    (stream,) = await fill(fleet, 1)
-    await asyncio.sleep(0.3)
-    assert fleet.status() is Status.READY
-    stream.abort()
-    await eventually(lambda: not scaler.workers)
-    assert fleet.status() is Status.SCALED_DOWN
-    await eventually(lambda: targets.written[-1] == 0)
-    await fleet.initialize()
-    assert list(scaler.workers) == ["w2"]
-
-
-# --- the target ------------------------------------------------------------------------------------------------------
-
-
-async def test_a_young_target_is_resumed_and_its_clients_meet_starting(started: Started) -> None:
-    fleet, scaler = await started(
-        targets=InMemoryTargets((2, time.time() - 10)), chosen=settings(max_workers=4, idle_s=60.0)
-    )
-    assert fleet.status() is Status.STARTING
-    await eventually(lambda: len(scaler.workers) == 2)
-
-
-async def test_an_old_target_is_forgotten(started: Started) -> None:
-    targets = InMemoryTargets((2, time.time() - 100))
-    fleet, _ = await started(targets=targets, chosen=settings(max_workers=1, idle_s=60.0))
-    assert fleet.status() is Status.SCALED_DOWN
-    await eventually(lambda: targets.written == [0])
-
-
-async def test_a_target_in_use_is_said_again_so_that_it_stays_young(started: Started) -> None:
-    targets = InMemoryTargets()
-    fleet, _ = await started(targets=targets, chosen=settings(max_workers=1, idle_s=1.0))
-    await fleet.initialize()
-    await fill(fleet, 1)
-    await eventually(lambda: targets.written.count(1) >= 3)
-
-
-async def test_a_store_that_fails_stops_nothing(started: Started) -> None:
-    class Broken(InMemoryTargets):
-        async def read_target(self) -> tuple[int, float] | None:
-            raise StoreFailed
-
-        async def write_target(self, count: int) -> None:
-            raise StoreFailed
-
-    fleet, _ = await started(targets=Broken())
-    await fleet.initialize()
-    assert fleet.status() is Status.READY
-
-
-# --- the end ---------------------------------------------------------------------------------------------------------
-
-
-async def test_stopping_ends_every_wait_and_every_stream(folder: Path) -> None:
-    scaler = InMemoryScaler(folder, slots=1)
-    fleet = Fleet(settings(max_workers=1), scaler, InMemoryTargets())
-    await fleet.start()
-    await fleet.initialize()
-    heard: list[frames.Frame] = []
-    await fleet.open_stream(REQUEST, heard.append)
-    waiting = asyncio.create_task(fleet.open_stream(REQUEST, ignore))
-    await eventually(lambda: fleet.waiting == 1)
-    await fleet.stop()
-    with pytest.raises(ServiceStopping):
-        await waiting
-    assert [type(frame) for frame in heard] == [frames.Broken]
-    with pytest.raises(ServiceStopping):
-        await fleet.open_stream(REQUEST, ignore)
-    with pytest.raises(ServiceStopping):
-        await fleet.initialize()
-
-
-async def test_stopping_ends_an_initialize(folder: Path) -> None:
-    fleet = Fleet(settings(), InMemoryScaler(folder, [NeverGetsReady]), InMemoryTargets())
-    await fleet.start()
-    waiting = asyncio.create_task(fleet.initialize())
-    await eventually(lambda: fleet.view().workers)
-    await fleet.stop()
-    with pytest.raises(ServiceStopping):
-        await waiting
-
-
-def test_the_most_workers_are_the_cores_or_the_addresses_unless_set() -> None:
-    assert bounds_of(Settings()).max_workers >= 1
-    assert bounds_of(settings(max_workers=7)).max_workers == 7
-    static = Settings(scaler=ScalerSettings(kind="static", addresses=("tcp:a:1", "tcp:b:1", "tcp:c:1")))
-    assert bounds_of(static).max_workers == 3
