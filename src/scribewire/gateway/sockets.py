@@ -67,7 +67,8 @@ class Socket:
         self._machine = Session(services.session_limits, now=self._loop.time())
         self._inbox: deque[ev.Event] = deque()
         self._delivering = False
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
+        self._timer_at_s = 0.0
 
         self._outbox: deque[ev.Message] = deque()
         self._written = asyncio.Event()
@@ -126,10 +127,10 @@ class Socket:
     def _set_timer(self) -> None:
         """Wake at the deadline. One that moved later is left to fire early: cheaper than a timer a frame."""
         deadline = self._machine.deadline
-        if deadline is not None and (self._timer is None or deadline < self._timer.when()):
+        if deadline is not None and (self._timer is None or deadline < self._timer_at_s):
             if self._timer is not None:
                 self._timer.cancel()
-            self._timer = self._loop.call_at(deadline, self._wake)
+            self._timer, self._timer_at_s = self._loop.call_at(deadline, self._wake), deadline
 
     def _wake(self) -> None:
         self._timer = None

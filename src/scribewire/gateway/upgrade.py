@@ -75,11 +75,12 @@ class Upgrade:
         credential = credential_of(headers, query)
         if credential is None:
             return None
-        address = services.proxies.address_of(scope)
-        services.limits.check_refusals(address)
         try:
             grant = await services.grant_realtime(credential)
         except ScribewireError:
+            # Only now: others behind the same address, with good keys, are not to suffer for it.
+            address = services.proxies.address_of(scope)
+            services.limits.check_refusals(address)
             services.limits.count_refusal(address)
             raise
         services.sessions.check_key(grant)

@@ -10,8 +10,8 @@ from scribewire.core.audio import WINDOW_BYTES, WINDOW_SAMPLES, s_of_samples
 from scribewire.worker.quanta import Decoders, Quantum
 from scribewire.worker.scheduler import QUANTUM_WINDOWS
 
-# Enough speech for a cost within some 15 %, little enough not to be felt in a cold start.
-MEASURED_S: Final = 2.0
+# Enough speech for a cost within some 20 %, little enough not to be felt in a cold start.
+MEASURED_S: Final = 1.5
 # An engine this slow is known well enough before it has decoded all of it.
 ENOUGH_CPU_S: Final = 1.0
 _QUANTUM_BYTES: Final = QUANTUM_WINDOWS * WINDOW_BYTES
