@@ -6,16 +6,19 @@ import os
 from pathlib import Path
 from typing import Final
 
-from scribewire.core.audio import WINDOW_BYTES, WINDOW_SAMPLES, s_of_samples
+from scribewire.core.audio import SAMPLE_BYTES, WINDOW_BYTES, WINDOW_SAMPLES, s_of_samples, samples_of_s
 from scribewire.worker.quanta import Decoders, Quantum
 from scribewire.worker.scheduler import QUANTUM_WINDOWS
 
 # Enough speech for a cost within some 20 %, little enough not to be felt in a cold start.
-MEASURED_S: Final = 1.5
+MEASURED_S: Final = 0.96
+# What an utterance costs to begin is spread over seconds of speech, and would count for half in so short a measurement.
+BEGINNING_S: Final = 0.3
 # An engine this slow is known well enough before it has decoded all of it.
 ENOUGH_CPU_S: Final = 1.0
 _QUANTUM_BYTES: Final = QUANTUM_WINDOWS * WINDOW_BYTES
 _QUANTUM_S: Final = s_of_samples(QUANTUM_WINDOWS * WINDOW_SAMPLES)
+_BEGINNING_BYTES: Final = samples_of_s(BEGINNING_S) * SAMPLE_BYTES
 _CGROUP_QUOTA: Final = Path("/sys/fs/cgroup/cpu.max")
 
 
@@ -32,18 +35,19 @@ def own_cores() -> float:
 async def measure_rtf(decoders: Decoders, pcm: bytes) -> float:
     """Decode speech as a stream's would be, and give the CPU seconds that a second of it cost.
 
-    `pcm` is longer than MEASURED_S. Raises EngineFailed.
+    `pcm` is longer than BEGINNING_S and MEASURED_S. Raises EngineFailed.
     """
     decoder = await decoders.open()
     try:
-        cpu_s, audio_s, at = 0.0, 0.0, 0
-        while audio_s < MEASURED_S and cpu_s < ENOUGH_CPU_S:
-            begin = 0 if at == 0 else None
+        cpu_s, audio_s, at, spent_s = 0.0, 0.0, 0, 0.0
+        while audio_s < MEASURED_S and spent_s < ENOUGH_CPU_S:
             windows = [pcm[start : start + WINDOW_BYTES] for start in range(at, at + _QUANTUM_BYTES, WINDOW_BYTES)]
-            [decoded] = await decoders.decode([(decoder, Quantum(begin, windows))])
-            cpu_s += decoded.cpu_s
-            audio_s += _QUANTUM_S
+            [decoded] = await decoders.decode([(decoder, Quantum(0 if at == 0 else None, windows))])
+            spent_s += decoded.cpu_s
             at = 0 if decoded.again else at + _QUANTUM_BYTES
+            if at > _BEGINNING_BYTES or spent_s >= ENOUGH_CPU_S:
+                cpu_s += decoded.cpu_s
+                audio_s += _QUANTUM_S
         return cpu_s / audio_s
     finally:
         decoder.close()
