@@ -18,7 +18,7 @@ serve: $(STAMP) ## Run the service
 	@$(BIN)/scribewire serve
 
 test: $(STAMP) ## Run the tests
-	@$(BIN)/pytest
+	@$(BIN)/pytest --numprocesses 2 --dist loadfile
 
 test-long: $(STAMP) ## Run the longer proofs
 	@$(BIN)/pytest -m long

@@ -21,6 +21,7 @@ import psutil
 
 START_WAIT_S = 20.0
 STOP_WAIT_S = 30.0
+_NOT_PASSED = ("SCRIBEWIRE_", "PYTHONDONTWRITEBYTECODE")
 
 
 @dataclass
@@ -32,6 +33,8 @@ class Service:
     key: str = field(repr=False)
     data_dir: Path
     log: Path
+    # Made once: loading the trust store takes longer than most answers.
+    client: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=150), repr=False)
 
     @property
     def socket_url(self) -> str:
@@ -41,7 +44,7 @@ class Service:
     def call(self, method: str, path: str, *, key: str | None = None, **options: Any) -> httpx.Response:
         """Make one REST call, with the first key unless another is given."""
         headers = {"x-zoom-s2t-key": key or self.key} | options.pop("headers", {})
-        return httpx.request(method, self.url + path, headers=headers, timeout=150, **options)
+        return self.client.request(method, self.url + path, headers=headers, **options)
 
     def initialize(self) -> dict[str, Any]:
         """Bring the service up; give the answer."""
@@ -106,7 +109,8 @@ async def start(data_dir: Path, settings: Mapping[str, str], *, port: int = 0) -
     log = data_dir / "serve.log"
     announcement = data_dir / "serve.json"
     announcement.unlink(missing_ok=True)
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("SCRIBEWIRE_")}
+    # As installed: with its bytecode on disk, and none of the settings of whoever measures.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_PASSED)}
     environment |= {f"SCRIBEWIRE_{name}": value for name, value in settings.items()}
     with log.open("ab") as sink:
         process = subprocess.Popen(

@@ -7,9 +7,11 @@ import math
 import random
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
+
+import pocketsphinx
 
 from scoring import by_group, noise_clips, print_table, score, speech_clips
 from scribewire.core.audio import SAMPLE_BYTES, SAMPLE_RATE_HZ, s_of_samples
@@ -123,6 +125,17 @@ def made_noises(seconds: int = 5) -> Iterator[tuple[str, bytes]]:
     yield "mains hum", pack(*map(round, wave))
 
 
+def yardstick(pcms: Sequence[bytes]) -> float:
+    """Give CPU-seconds per audio-second of PocketSphinx as it comes: what the other figures are to be held against."""
+    decoder = pocketsphinx.Decoder(loglevel="FATAL")
+    began = time.process_time()
+    for pcm in pcms:
+        decoder.start_utt()
+        decoder.process_raw(pcm)
+        decoder.end_utt()
+    return (time.process_time() - began) / s_of_samples(sum(map(len, pcms)) // SAMPLE_BYTES)
+
+
 def main() -> None:
     """Print all figures of one profile."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -143,6 +156,9 @@ def main() -> None:
     gate_cpu = sum(heard.gate_cpu_s for *_, heard in runs) / audio_s
     decoder_cpu = sum(heard.decoder_cpu_s for *_, heard in runs) / audio_s
     print(f"CPU-s per audio-s: {gate_cpu + decoder_cpu:.3f} (gate {gate_cpu:.4f}, decoder {decoder_cpu:.3f})")
+    print(
+        f"the same of PocketSphinx as it comes, on every sixth clip: {yardstick([pcm for _, pcm, _ in runs[5::6]]):.3f}"
+    )
     print(f"segments {sum(heard.segments for *_, heard in runs)}, begun again {sum(heard.again for *_, heard in runs)}")
     partials = [s_of_samples(heard.first_partial_samples) for *_, heard in runs if heard.first_partial_samples]
     print(f"first partial, seconds of the clip: median {median(partials):.2f}, longest {max(partials):.2f}")

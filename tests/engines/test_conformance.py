@@ -40,7 +40,13 @@ def cases() -> Iterator[Case]:
     yield Case("pocketsphinx:fast", utterance("rms-train"), utterance("awb-road"))
 
 
-@pytest.fixture(params=cases(), ids=lambda case: case.choice, scope="module")
+def parameters() -> Iterator[object]:
+    for case in cases():
+        marks = () if case.choice.startswith("scripted") else (pytest.mark.e2e,)
+        yield pytest.param(case, id=case.choice, marks=marks)
+
+
+@pytest.fixture(params=parameters(), scope="module")
 def case(request: pytest.FixtureRequest) -> Case:
     assert isinstance(request.param, Case)
     return request.param

@@ -17,6 +17,8 @@ from scribewire.engines.pocketsphinx import PRIMING_BYTES, PocketSphinxEngine, P
 from scribewire.errors import EngineFailed, EngineMissing
 from tests.speech import clips
 
+pytestmark = pytest.mark.e2e
+
 
 @pytest.fixture(scope="module")
 def engine() -> Iterator[PocketSphinxEngine]:

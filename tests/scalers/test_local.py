@@ -20,6 +20,8 @@ from scribewire.scalers import local
 from scribewire.scalers.base import Phase, Sighting
 from scribewire.scalers.local import LocalScaler, make_run_dir, worker_command
 
+pytestmark = pytest.mark.e2e
+
 # A child that says where it is, and lives as long as its lifeline does.
 OBEDIENT = """
 import os, pathlib, sys
