@@ -154,12 +154,6 @@ def main(control_fd: int, lifeline_fd: int) -> None:
     # Nobody waits for a lane: the worker learns from its socket that it ended.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # The settings are not read here: their library takes longer to import than the engine takes to load.
-    environ = os.environ.get
-    configure_logs(
-        log_format=environ("SCRIBEWIRE_SERVER__LOG_FORMAT", "text"),
-        log_level=environ("SCRIBEWIRE_SERVER__LOG_LEVEL", "info"),
-    )
     with socket.socket(fileno=control_fd) as control:
         Nursery(control, lifeline_fd).serve()
 
