@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import time
 import wave
 from collections.abc import Iterable, Iterator
@@ -162,7 +163,8 @@ def percentile(values: Iterable[float], share: float) -> float:
     return ranked[min(len(ranked) - 1, int(share * len(ranked)))] if ranked else float("nan")
 
 
-def lags_s(heard: Transcript, *, pace: float = 1.0) -> Iterator[float]:
-    """Give, for each partial, how long ago the audio it reaches was due to be sent (real-time sessions)."""
+def lags_s(heard: Transcript, *, frame_s: float) -> Iterator[float]:
+    """Give, for each partial, how long ago the frame was due that completed the audio it reaches (real time)."""
     for at_s, message in heard.partials:
-        yield at_s - (heard.first_audio_s + message["offset_ms"] / 1000 / pace)
+        frames_before = math.ceil(message["offset_ms"] / 1000 / frame_s) - 1
+        yield at_s - (heard.first_audio_s + frames_before * frame_s)
