@@ -77,7 +77,9 @@ class Sessions:
             log.warning("sessions did not end within the grace time", extra={"sessions": self.live})
 
     async def stop(self) -> None:
-        """File what is left to file and end the two tasks."""
+        """File what is left to file and end the two tasks. Never started is stopped."""
+        if not self._tasks:
+            return
         watch, file = self._tasks
         watch.cancel()
         try:
