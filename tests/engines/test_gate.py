@@ -179,7 +179,11 @@ def test_a_state_of_another_detector_counts_as_none() -> None:
 RUNS = st.lists(st.tuples(st.sampled_from((LOUD, 0.7, MIDDLE, 0.5, QUIET)), st.integers(1, 70)), min_size=1, max_size=8)
 
 
-@given(RUNS, st.lists(st.integers(1, 5000), min_size=1, max_size=20), st.integers(0, WINDOW_SAMPLES - 1))
+# Frames of all sizes in turn, one of them long: a minute in single samples shows no more and takes as long.
+FRAMES = st.lists(st.integers(1, 5000), max_size=20).map(lambda sizes: [*sizes, 3000])
+
+
+@given(RUNS, FRAMES, st.integers(0, WINDOW_SAMPLES - 1))
 @settings(deadline=None)
 def test_framing_and_company_change_nothing(runs: list[tuple[float, int]], sizes: list[int], tail: int) -> None:
     gate = Gate(RememberingDetector(), SETTINGS)

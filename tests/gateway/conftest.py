@@ -14,6 +14,7 @@ import uvloop
 
 from scribewire.gateway import fleet as fleet_module
 from scribewire.gateway.fleet import Fleet
+from scribewire.gateway.store import Store
 from scribewire.scalers.local import make_run_dir
 from scribewire.settings import Settings
 from tests.gateway.doubles import InMemoryScaler, InMemoryTargets, ScriptedWorker
@@ -32,9 +33,22 @@ def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.Abstrac
     return {"uvloop": uvloop.new_event_loop}
 
 
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a store with its schema and nothing else: the tests of a gateway begin with a copy of it."""
+    path = tmp_path_factory.mktemp("store") / "store.db"
+
+    async def make() -> None:
+        await (await Store.open(f"sqlite+aiosqlite:///{path}")).close()
+
+    asyncio.run(make())
+    return path
+
+
 @pytest.fixture
-async def rigger(tmp_path: Path) -> AsyncIterator[Rigger]:
+async def rigger(tmp_path: Path, empty_store: Path) -> AsyncIterator[Rigger]:
     """Give the builder; what it built ends with the test."""
+    shutil.copy(empty_store, tmp_path)
     run_dir = make_run_dir()
     async with AsyncExitStack() as stack:
         stack.callback(shutil.rmtree, run_dir)
