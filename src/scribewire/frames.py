@@ -56,6 +56,7 @@ class Open(Frame, frozen=True):
     partial: bool
     actual_numbers: bool
     resume: bytes
+    vocabulary: tuple[str, ...] = ()
 
 
 class Audio(Frame, frozen=True):

@@ -193,6 +193,7 @@ class EnginesSettings(_Group):
     """Languages and the engines that serve them."""
 
     default_language: str = Field("en", description="Language of a session that names none.")
+    device: Literal["cpu", "cuda"] = Field("cpu", description="What engines compute on, those that know both.")
     languages: Annotated[dict[str, LanguageSettings], BeforeValidator(_parse_json)] = Field(
         {"en": LanguageSettings(fast="pocketsphinx:fast", quality="pocketsphinx:quality")},
         description="Engines by language tag, each with fast and quality.",
@@ -220,6 +221,11 @@ class Settings(BaseSettings):
     worker: WorkerSettings = WorkerSettings()
     gate: GateSettings = GateSettings()
     engines: EnginesSettings = EnginesSettings()
+
+    @property
+    def models_dir(self) -> Path:
+        """Give the folder of the models that were pulled."""
+        return self.data_dir / "models"
 
     @classmethod
     def settings_customise_sources(

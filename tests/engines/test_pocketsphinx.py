@@ -12,7 +12,7 @@ import pytest
 
 from scribewire.core.audio import SAMPLE_BYTES, WINDOW_BYTES
 from scribewire.core.events import Word
-from scribewire.engines.base import Outcome
+from scribewire.engines.base import Outcome, Setup
 from scribewire.engines.pocketsphinx import PRIMING_BYTES, PocketSphinxEngine, PocketSphinxStream
 from scribewire.errors import EngineFailed, EngineMissing
 from tests.speech import clips
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.e2e
 
 @pytest.fixture(scope="module")
 def engine() -> Iterator[PocketSphinxEngine]:
-    engine = PocketSphinxEngine("fast")
+    engine = PocketSphinxEngine(Setup("fast"))
     engine.load()
     yield engine
     engine.close()
@@ -137,20 +137,21 @@ def test_one_stream_at_a_time_has_an_open_segment(engine: PocketSphinxEngine, st
 
 def test_a_profile_that_is_not_there_is_answered_with_those_there_are() -> None:
     with pytest.raises(EngineMissing, match="no profile 'slow': use fast or quality"):
-        PocketSphinxEngine("slow")
+        PocketSphinxEngine(Setup("slow"))
 
 
 def test_a_missing_library_is_named_with_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pocketsphinx", None)
 
     with pytest.raises(EngineMissing, match=r"pip install 'scribewire\[server\]'"):
-        PocketSphinxEngine("fast").load()
+        PocketSphinxEngine(Setup("fast")).load()
 
 
 def test_loading_brings_nothing_that_must_not_be_forked() -> None:
     script = (
-        "import sys, threading; from scribewire.engines.pocketsphinx import PocketSphinxEngine;"
-        "PocketSphinxEngine('fast').load();"
+        "import sys, threading; from scribewire.engines.base import Setup;"
+        "from scribewire.engines.pocketsphinx import PocketSphinxEngine;"
+        "PocketSphinxEngine(Setup('fast')).load();"
         "print({'numpy', 'onnxruntime', 'asyncio', 'pydantic'} & set(sys.modules), threading.active_count())"
     )
     asked = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)

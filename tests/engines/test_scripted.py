@@ -9,6 +9,7 @@ import time
 import pytest
 
 from scribewire.core.events import Word
+from scribewire.engines.base import Setup
 from scribewire.engines.scripted import ScriptedEngine, parse_script
 from scribewire.errors import BadSettings
 from scribewire.tones import VOCABULARY, say, silence
@@ -16,7 +17,7 @@ from tests.speech import Clip, clips
 
 
 def hear(pcm: bytes, *, first_sample: int = 0, model: str = "words") -> tuple[Word, ...]:
-    stream = ScriptedEngine(model).open()
+    stream = ScriptedEngine(Setup(model)).open()
     stream.begin(first_sample)
     stream.accept(pcm)
     return stream.finish()
@@ -71,8 +72,8 @@ def test_the_cost_is_burnt_in_the_thread_that_steps(gil: str) -> None:
 
 
 def test_only_an_engine_that_holds_the_gil_gets_lanes() -> None:
-    assert ScriptedEngine("words").traits.releases_gil
-    assert not ScriptedEngine("words,gil=hold").traits.releases_gil
+    assert ScriptedEngine(Setup("words")).traits.releases_gil
+    assert not ScriptedEngine(Setup("words,gil=hold")).traits.releases_gil
 
 
 @pytest.mark.parametrize("model", ["tunes", "words,cost=much", "words,cost=-1", "words,gil=maybe", "words,speed=2"])

@@ -8,6 +8,7 @@ import pytest
 
 from scribewire.assets import sample_pcm
 from scribewire.core.audio import WINDOW_BYTES
+from scribewire.engines.base import PLAIN, Options
 from scribewire.worker.calibration import ENOUGH_CPU_S, measure_rtf, own_cores
 from scribewire.worker.quanta import Decoded, Decoder, Decoders, Quantum
 
@@ -28,7 +29,7 @@ class PricedDecoders(Decoders):
     async def load(self) -> None:
         raise AssertionError("loaded already")
 
-    async def open(self, resume: bytes = b"") -> Decoder:
+    async def open(self, resume: bytes = b"", options: Options = PLAIN) -> Decoder:
         return _Priced(self)
 
     async def decode(self, work: Sequence[tuple[Decoder, Quantum]]) -> list[Decoded]:

@@ -9,7 +9,7 @@ import pytest
 
 from scribewire.core.audio import SAMPLE_BYTES, WINDOW_SAMPLES
 from scribewire.core.events import Word
-from scribewire.engines.base import Engine, Outcome, Stream
+from scribewire.engines.base import PLAIN, Engine, Options, Outcome, Setup, Stream
 from scribewire.engines.gate import create_gate
 from scribewire.engines.scripted import ScriptedEngine, ScriptedStream, parse_script
 from scribewire.errors import EngineFailed, LinkBroken
@@ -43,7 +43,7 @@ class Rig:
 
     def __init__(self, request: Open | None = None, *, engine: Engine | None = None) -> None:
         self.track = Track(request or opened(), GATE)
-        self.engine = engine or ScriptedEngine("words")
+        self.engine = engine or ScriptedEngine(Setup("words"))
         self.stream = self.engine.open(self.track.engine_state)
         self.frames: list[Frame] = []
         self.now = 0.0
@@ -128,7 +128,7 @@ def test_silence_settles_is_consumed_and_yields_nothing() -> None:
 
 
 def test_a_segment_without_words_settles_and_makes_no_final() -> None:
-    rig = Rig(engine=ScriptedEngine("null")).feed(silence(300) + say("alfa") + silence(800))
+    rig = Rig(engine=ScriptedEngine(Setup("null"))).feed(silence(300) + say("alfa") + silence(800))
     assert rig.quanta
     assert not rig.finals()
     [first, *_] = of_kind(rig.frames, Settled)
@@ -216,13 +216,13 @@ class ForgetsNothing(ScriptedStream):
 
 
 class ForgetsNothingEngine(ScriptedEngine):
-    def open(self, resume: bytes = b"") -> ScriptedStream:
+    def open(self, resume: bytes = b"", options: Options = PLAIN) -> ScriptedStream:
         return ForgetsNothing(parse_script("words"))
 
 
 def test_an_engine_whose_state_is_too_large_breaks_its_stream() -> None:
     with pytest.raises(EngineFailed):
-        Rig(engine=ForgetsNothingEngine("words")).feed(SPEECH)
+        Rig(engine=ForgetsNothingEngine(Setup("words"))).feed(SPEECH)
 
 
 # --- again ------------------------------------------------------------------------------------------------------------
@@ -232,12 +232,12 @@ class WantsItAgain(ScriptedEngine):
     """Asks for a segment again when it has heard so many windows of it, so many times."""
 
     def __init__(self, *, after: int, times: int, at_the_end: bool = False) -> None:
-        super().__init__("words")
+        super().__init__(Setup("words"))
         self.after = after
         self.times = times
         self.at_the_end = at_the_end
 
-    def open(self, resume: bytes = b"") -> ScriptedStream:
+    def open(self, resume: bytes = b"", options: Options = PLAIN) -> ScriptedStream:
         return _WantsItAgainStream(self)
 
     def step(self, streams: list[Stream]) -> list[Outcome]:  # type: ignore[override] # a list is what it gets

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -83,6 +83,7 @@ class Client:
         type: Literal["fast", "quality"] = "fast",  # noqa: A002 - the wire's word
         partial: bool = True,
         actual_numbers: bool = False,
+        vocabulary: Sequence[str] = (),
         listen_wait_s: float = 150.0,
     ) -> AsyncIterator[Session]:
         """Open a session and wait until the service listens, at most `listen_wait_s` when a worker must start first."""
@@ -92,7 +93,10 @@ class Client:
         connection = await self._connect(f"{endpoint}?{query}")
         async with connection:
             session = Session(connection)
-            await session.start({"partial": partial, "actual_numbers": actual_numbers}, wait_s=listen_wait_s)
+            options: dict[str, object] = {"partial": partial, "actual_numbers": actual_numbers}
+            if vocabulary:
+                options["vocabulary"] = list(vocabulary)
+            await session.start(options, wait_s=listen_wait_s)
             yield session
 
     async def _connect(self, url: str) -> ClientConnection:
@@ -141,7 +145,7 @@ class Session:
         self._connection = connection
         self.id = ""
 
-    async def start(self, options: Mapping[str, bool], *, wait_s: float) -> None:
+    async def start(self, options: Mapping[str, object], *, wait_s: float) -> None:
         """Send `start` and wait for `listening`. Done by Client.session."""
         await self._say({"action": "start", **options})
         try:

@@ -26,6 +26,7 @@ class StartOptions:
     key: str | None = field(default=None, repr=False)
     partial: bool = True
     actual_numbers: bool = False
+    vocabulary: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +232,7 @@ class OpenStream:
     actual_numbers: bool
     resume: bytes = field(repr=False)
     replacement: bool = False
+    vocabulary: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

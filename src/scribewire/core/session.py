@@ -366,6 +366,7 @@ class Session:
                 self._options.actual_numbers,
                 self._feed.resume,
                 replacement=self.state is not State.OPENING,
+                vocabulary=self._options.vocabulary,
             )
         )
 

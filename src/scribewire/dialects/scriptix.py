@@ -12,6 +12,9 @@ from scribewire.core.audio import ms_of_samples
 from scribewire.dialects.base import Dialect
 
 _MAX_ID_CHARACTERS: Final = 256
+# Enough for the names of a meeting; more would cost every stream and bias it towards none of them.
+_MAX_PHRASES: Final = 200
+_MAX_PHRASE_CHARACTERS: Final = 64
 _UNKNOWN_SPEAKER: Final = "Speaker 1"
 _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder().decode
@@ -122,9 +125,30 @@ def _read_start(message: dict[str, Any]) -> ev.Event:
         return ev.Misspoke("The option partial is neither true nor false.")
     if not isinstance(actual_numbers, bool | None):
         return ev.Misspoke("The option actual_numbers is neither true nor false.")
+    vocabulary = _read_vocabulary(message.get("vocabulary"))
+    if isinstance(vocabulary, ev.Misspoke):
+        return vocabulary
     return ev.Started(
-        ev.StartOptions(key=key or None, partial=partial is not False, actual_numbers=actual_numbers is True)
+        ev.StartOptions(
+            key=key or None,
+            partial=partial is not False,
+            actual_numbers=actual_numbers is True,
+            vocabulary=vocabulary,
+        )
     )
+
+
+def _read_vocabulary(phrases: object) -> tuple[str, ...] | ev.Misspoke:
+    if phrases is None:
+        return ()
+    if not isinstance(phrases, list) or not all(isinstance(phrase, str) and phrase.strip() for phrase in phrases):
+        return ev.Misspoke("The option vocabulary is not a list of words and phrases.")
+    if len(phrases) > _MAX_PHRASES or max(map(len, phrases), default=0) > _MAX_PHRASE_CHARACTERS:
+        return ev.Misspoke(
+            f"The option vocabulary holds more than {_MAX_PHRASES} entries, "
+            f"or one of more than {_MAX_PHRASE_CHARACTERS} characters."
+        )
+    return tuple(dict.fromkeys(" ".join(phrase.split()) for phrase in phrases))
 
 
 def _read_flush(message: dict[str, Any]) -> ev.Event:

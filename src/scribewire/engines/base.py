@@ -6,16 +6,46 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
+from typing import Final, Literal
 
 from scribewire.core.events import Word
+
+Device = Literal["cpu", "cuda"]
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What an engine is built from: the model as its choice spells it, where pulled models are, what to compute on."""
+
+    model: str
+    models_dir: Path = Path("models")
+    device: Device = "cpu"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What one session asks of its stream.
+
+    `language` is the configured tag that serves it; `vocabulary` are words and phrases to expect. What the traits do
+    not promise is ignored.
+    """
+
+    language: str = ""
+    vocabulary: tuple[str, ...] = ()
+
+
+PLAIN: Final = Options()
 
 
 @dataclass(frozen=True, slots=True)
 class Traits:
     """What an engine is like; the worker chooses threads or lanes by it.
 
-    `languages` are lower-case tags. `releases_gil` says that decoding runs beside other Python threads; an engine
-    that holds the GIL gets a process per stream. `batch` is the most streams that one `step` decodes together.
+    `languages` are lower-case tags; where it is empty, they depend on the model. `detects_language` says that a stream
+    of the language `auto` finds out by itself, `vocabulary` that expected words are minded. `releases_gil` says that
+    decoding runs beside other Python threads; an engine that holds the GIL gets a process per stream. `batch` is the
+    most streams that one `step` decodes together.
     """
 
     languages: tuple[str, ...]
@@ -25,6 +55,8 @@ class Traits:
     word_times: bool = True
     confidence: bool = True
     batch: int = 1
+    vocabulary: bool = False
+    detects_language: bool = False
 
 
 class Outcome(Enum):
@@ -80,6 +112,13 @@ class Engine(ABC):
     traits: Traits
 
     @abstractmethod
+    def __init__(self, setup: Setup) -> None:
+        """Take what it is built from, and load nothing yet.
+
+        Raises EngineMissing with the command that mends it, or BadSettings, when `setup` asks for what there is not.
+        """
+
+    @abstractmethod
     def load(self) -> None:
         """Load models. Once, before anything else.
 
@@ -87,7 +126,7 @@ class Engine(ABC):
         """
 
     @abstractmethod
-    def open(self, resume: bytes = b"") -> Stream:
+    def open(self, resume: bytes = b"", options: Options = PLAIN) -> Stream:
         """Open a stream, fresh or at the state that `Stream.resume` gave, here or in another process."""
 
     @abstractmethod

@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple
 
 from scribewire.core.audio import SAMPLE_BYTES, WINDOW_BYTES, WINDOW_SAMPLES
 from scribewire.core.events import Word
-from scribewire.engines.base import Engine, Outcome, Stream, Traits
+from scribewire.engines.base import PLAIN, Engine, Options, Outcome, Setup, Stream, Traits
 from scribewire.errors import EngineFailed, EngineMissing
 
 Mean = tuple[float, ...]
@@ -226,14 +226,14 @@ class PocketSphinxEngine(Engine):
 
     traits = Traits(languages=("en",))
 
-    def __init__(self, model: str) -> None:
-        """Take the profile that `model` names.
+    def __init__(self, setup: Setup) -> None:
+        """Take the profile that the model names.
 
         Raises EngineMissing when there is none of that name.
         """
-        if model not in PROFILES:
-            raise EngineMissing(f"PocketSphinx has no profile {model!r}: use {' or '.join(PROFILES)}.")
-        self._profile = PROFILES[model]
+        if setup.model not in PROFILES:
+            raise EngineMissing(f"PocketSphinx has no profile {setup.model!r}: use {' or '.join(PROFILES)}.")
+        self._profile = PROFILES[setup.model]
         self._recogniser: Recogniser | None = None
 
     def load(self) -> None:
@@ -243,7 +243,7 @@ class PocketSphinxEngine(Engine):
             raise EngineMissing("PocketSphinx is not installed: pip install 'scribewire[server]'.") from error
         self._recogniser = Recogniser(pocketsphinx, self._profile)
 
-    def open(self, resume: bytes = b"") -> PocketSphinxStream:
+    def open(self, resume: bytes = b"", options: Options = PLAIN) -> PocketSphinxStream:
         assert self._recogniser is not None, "load comes first"
         return PocketSphinxStream(self._recogniser, resume)
 

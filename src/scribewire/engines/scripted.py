@@ -17,7 +17,7 @@ from typing import Final, Literal
 
 from scribewire.core.audio import SAMPLE_BYTES, SAMPLE_RATE_HZ
 from scribewire.core.events import Word
-from scribewire.engines.base import Engine, Outcome, Stream, Traits
+from scribewire.engines.base import PLAIN, Engine, Options, Outcome, Setup, Stream, Traits
 from scribewire.errors import BadSettings
 from scribewire.tones import LOWEST_HZ, SPACING_HZ, VOCABULARY
 
@@ -64,15 +64,15 @@ def parse_script(model: str) -> Script:
 class ScriptedEngine(Engine):
     """Loads nothing and hears tones."""
 
-    def __init__(self, model: str) -> None:
-        self._script = parse_script(model)
+    def __init__(self, setup: Setup) -> None:
+        self._script = parse_script(setup.model)
         releases = not self._script.holds_gil
         self.traits = Traits(languages=("en",), releases_gil=releases, batch=BATCH if releases else 1)
 
     def load(self) -> None:
         """Do nothing: all is there."""
 
-    def open(self, resume: bytes = b"") -> ScriptedStream:
+    def open(self, resume: bytes = b"", options: Options = PLAIN) -> ScriptedStream:
         return ScriptedStream(self._script)
 
     def step(self, streams: Sequence[Stream]) -> list[Outcome]:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import entry_points
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Final
 
-from scribewire.engines.base import Engine
+from scribewire.engines.base import Device, Engine, Setup
 from scribewire.errors import EngineMissing
 
 ENTRY_POINTS: Final = "scribewire.engines"
@@ -17,7 +18,7 @@ ENTRY_POINTS: Final = "scribewire.engines"
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One engine. `target` is `module:Class`, the class taking the model's name; `libraries` are what it imports."""
+    """One engine. `target` is `module:Class`, the class taking a Setup; `libraries` are what it imports."""
 
     name: str
     target: str
@@ -65,7 +66,7 @@ def find(name: str) -> Row:
     return row
 
 
-def create(choice: Choice | str) -> Engine:
+def create(choice: Choice | str, *, models_dir: Path = Path("models"), device: Device = "cpu") -> Engine:
     """Build the engine of a choice, not yet loaded.
 
     Raises EngineMissing when it, a library of it or the model's row in it is not there.
@@ -74,10 +75,10 @@ def create(choice: Choice | str) -> Engine:
         choice = parse_choice(choice)
     module, _, name = find(choice.engine).target.partition(":")
     try:
-        build: Callable[[str], Engine] = getattr(import_module(module), name)
+        build: Callable[[Setup], Engine] = getattr(import_module(module), name)
     except (ImportError, AttributeError) as error:
         raise EngineMissing(f"The {choice.engine} engine cannot be imported from {module}:{name}.") from error
-    return build(choice.model)
+    return build(Setup(choice.model, models_dir, device))
 
 
 def _installed(name: str) -> Row | None:

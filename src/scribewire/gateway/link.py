@@ -72,6 +72,7 @@ class StreamRequest:
     actual_numbers: bool
     resume: bytes = field(repr=False)
     replacement: bool = False
+    vocabulary: tuple[str, ...] = ()
 
 
 class RemoteStream:
@@ -201,6 +202,7 @@ class WorkerLink(asyncio.Protocol):
                 partial=request.partial,
                 actual_numbers=request.actual_numbers,
                 resume=request.resume,
+                vocabulary=request.vocabulary,
             ),
         )
         return stream

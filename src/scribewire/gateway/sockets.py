@@ -261,6 +261,7 @@ class Socket:
             actual_numbers=command.actual_numbers,
             resume=command.resume,
             replacement=command.replacement,
+            vocabulary=command.vocabulary,
         )
         try:
             self._remote = await self._services.fleet.open_stream(request, partial(self._hear, command.stream))

@@ -14,16 +14,17 @@ from typing import Final
 
 import msgspec
 
+from scribewire.engines.base import PLAIN, Options
 from scribewire.errors import EngineFailed, EngineMissing
 from scribewire.worker.pipes import (
     Answer,
     AnswerReader,
+    Begin,
     Born,
     ForkLane,
     Loaded,
     LoadEngine,
     OpenStream,
-    WriteLogs,
     spell,
 )
 from scribewire.worker.quanta import Decoded, Decoder, Decoders, Quantum
@@ -60,9 +61,9 @@ class Lane:
         self.alive = True
         self._loop.add_reader(sock, self._read)
 
-    def open(self, resume: bytes) -> None:
+    def open(self, resume: bytes, options: Options) -> None:
         """Begin a stream at a state; the lane's former stream is dropped."""
-        self._send(OpenStream(resume))
+        self._send(OpenStream(resume, options))
 
     async def decode(self, quantum: Quantum) -> Decoded:
         """Decode.
@@ -138,16 +139,16 @@ class RemoteNursery:
     and it is not started again.
     """
 
-    def __init__(self, child: NurseryChild, *, log_format: str, log_level: str) -> None:
+    def __init__(self, child: NurseryChild, begin: Begin) -> None:
         self._child = child
-        self._logs = WriteLogs(log_format, log_level)
+        self._begin = begin
         self._preloaded: list[str] = []
         self._loaded: dict[str, asyncio.Future[Loaded]] = {}
         self._deaths = 0
         self._closed = False
         self._on_failure: Callable[[str], None] = lambda reason: None
         self._reader = AnswerReader()
-        self._tell(self._logs)
+        self._tell(self._begin)
 
     def preload(self, choice: str) -> None:
         """Have it load a choice while there is no event loop yet to wait for that."""
@@ -211,7 +212,7 @@ class RemoteNursery:
             self._loaded[choice] = asyncio.get_running_loop().create_future()
         self._tell(LoadEngine(choice))
 
-    def _tell(self, message: WriteLogs | LoadEngine) -> None:
+    def _tell(self, message: Begin | LoadEngine) -> None:
         # A nursery that died meanwhile is noticed by `_read`, which tells the next one.
         with suppress(OSError):
             self._child.control.sendall(spell(message))
@@ -241,7 +242,7 @@ class RemoteNursery:
         self._child = spawn_nursery()
         self._reader = AnswerReader()
         asyncio.get_running_loop().add_reader(self._child.control, self._read)
-        self._tell(self._logs)
+        self._tell(self._begin)
         for choice in self._loaded:
             self._ask_load(choice)
 
@@ -274,7 +275,7 @@ class LaneDecoders(Decoders):
         await self._nursery.load(self._choice)
         self._keep_spare()
 
-    async def open(self, resume: bytes = b"") -> LaneDecoder:
+    async def open(self, resume: bytes = b"", options: Options = PLAIN) -> LaneDecoder:
         try:
             async with asyncio.timeout(BIRTH_WAIT_S):
                 await self._nursery.load(self._choice)
@@ -282,7 +283,7 @@ class LaneDecoders(Decoders):
                 await self._born(lane)
         except TimeoutError as error:
             raise EngineFailed("No decoder could be forked in time.") from error
-        lane.open(resume)
+        lane.open(resume, options)
         self._keep_spare()
         return LaneDecoder(lane, self._take_back)
 

@@ -12,6 +12,7 @@ from scribewire.engines.base import Engine
 from scribewire.errors import ScribewireError
 from scribewire.settings import Settings
 from scribewire.worker.lanes import RemoteNursery
+from scribewire.worker.pipes import Begin
 from scribewire.worker.spawn import NurseryChild, spawn_nursery
 
 
@@ -33,7 +34,8 @@ def run(
     logs = settings.server
     nursery = None
     if in_lanes or child:
-        nursery = RemoteNursery(child or spawn_nursery(), log_format=logs.log_format, log_level=logs.log_level)
+        begin = Begin(logs.log_format, logs.log_level, str(settings.models_dir), settings.engines.device)
+        nursery = RemoteNursery(child or spawn_nursery(), begin)
     try:
         if nursery is not None and in_lanes:
             # The nursery loads while the rest is imported, which takes as long.
@@ -53,7 +55,7 @@ def create_engines(settings: Settings) -> dict[str, Engine | ScribewireError]:
     languages = settings.engines.languages
     tags = sorted(languages, key=lambda tag: tag != settings.engines.default_language)
     choices = [choice for tag in tags for choice in (languages[tag].fast, languages[tag].quality) if choice]
-    return {choice: _create(choice) for choice in choices}
+    return {choice: _create(choice, settings) for choice in choices}
 
 
 def needs_lanes(engine: Engine | ScribewireError) -> bool:
@@ -61,9 +63,9 @@ def needs_lanes(engine: Engine | ScribewireError) -> bool:
     return isinstance(engine, Engine) and not engine.traits.releases_gil
 
 
-def _create(choice: str) -> Engine | ScribewireError:
+def _create(choice: str, settings: Settings) -> Engine | ScribewireError:
     try:
-        return table.create(choice)
+        return table.create(choice, models_dir=settings.models_dir, device=settings.engines.device)
     except ScribewireError as error:
         return error
 

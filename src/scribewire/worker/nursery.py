@@ -14,6 +14,7 @@ import signal
 import socket
 import sys
 import time
+from pathlib import Path
 from typing import Final, NoReturn
 
 from scribewire.engines import table
@@ -24,12 +25,12 @@ from scribewire.logs import configure_logs
 from scribewire.worker.pipes import (
     TO_LANE,
     TO_NURSERY,
+    Begin,
     Born,
     Loaded,
     LoadEngine,
     OpenStream,
     ToLane,
-    WriteLogs,
     receive_body,
     spell,
 )
@@ -58,7 +59,8 @@ class Nursery:
             except (EOFError, ConnectionError):
                 return
             asked = TO_NURSERY.decode(body)
-            if isinstance(asked, WriteLogs):
+            if isinstance(asked, Begin):
+                self._begin = asked
                 configure_logs(log_format=asked.log_format, log_level=asked.log_level)
             elif isinstance(asked, LoadEngine):
                 self._control.sendall(spell(self._load(asked.choice)))
@@ -67,7 +69,7 @@ class Nursery:
 
     def _load(self, choice: str) -> Loaded:
         try:
-            self._engines[choice] = _load_engine(choice)
+            self._engines[choice] = _load_engine(choice, self._begin)
         except ScribewireError as error:
             _log.error("An engine did not load", extra={"engine": choice}, exc_info=error.__cause__)
             return Loaded(choice, error.code, str(error))
@@ -124,14 +126,14 @@ def _carry_out(asked: ToLane, engine: Engine, stream: Stream | None) -> tuple[St
     if isinstance(asked, OpenStream):
         if stream is not None:
             stream.close()
-        return engine.open(asked.resume), None
+        return engine.open(asked.resume, asked.options), None
     assert stream is not None, "work before a stream"
     [decoded] = decode_all(engine, [(stream, asked)], time.process_time)
     return stream, decoded
 
 
-def _load_engine(choice: str) -> Engine:
-    engine = table.create(choice)
+def _load_engine(choice: str, begin: Begin) -> Engine:
+    engine = table.create(choice, models_dir=Path(begin.models_dir), device=begin.device)
     try:
         engine.load()
     except ScribewireError:

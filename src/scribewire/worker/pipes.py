@@ -8,16 +8,19 @@ from typing import Final
 
 import msgspec
 
+from scribewire.engines.base import Device, Options
 from scribewire.worker.quanta import Decoded, Quantum
 
 _LENGTH: Final = struct.Struct(">I")
 
 
-class WriteLogs(msgspec.Struct, frozen=True, tag=True):
-    """To the nursery, first: how log lines are written, by it and by its lanes."""
+class Begin(msgspec.Struct, frozen=True, tag=True):
+    """To the nursery, first: how log lines are written, by it and by its lanes, and what engines are built from."""
 
     log_format: str
     log_level: str
+    models_dir: str
+    device: Device
 
 
 class LoadEngine(msgspec.Struct, frozen=True, tag=True):
@@ -50,9 +53,10 @@ class OpenStream(msgspec.Struct, frozen=True, tag=True):
     """To a lane: what follows is of a new stream, at this state."""
 
     resume: bytes
+    options: Options
 
 
-ToNursery = WriteLogs | LoadEngine | ForkLane
+ToNursery = Begin | LoadEngine | ForkLane
 ToLane = OpenStream | Quantum
 Answer = Loaded | Born | Decoded
 

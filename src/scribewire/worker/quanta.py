@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from scribewire.core.events import Word
-from scribewire.engines.base import Engine, Outcome, Stream
+from scribewire.engines.base import PLAIN, Engine, Options, Outcome, Stream
 
 
 class Quantum(msgspec.Struct, frozen=True, tag=True):
@@ -50,7 +50,7 @@ class Decoders(ABC):
         """
 
     @abstractmethod
-    async def open(self, resume: bytes = b"") -> Decoder:
+    async def open(self, resume: bytes = b"", options: Options = PLAIN) -> Decoder:
         """Give a decoder, fresh or at the state of `Decoded.resume`.
 
         Raises EngineFailed when there is none to be had in time.

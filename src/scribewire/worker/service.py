@@ -13,7 +13,7 @@ from enum import Enum
 from typing import Final
 
 from scribewire.assets import sample_pcm
-from scribewire.engines.base import Engine
+from scribewire.engines.base import Engine, Options
 from scribewire.engines.gate import Gate, create_gate
 from scribewire.errors import AtCapacity, EngineMissing, ScribewireError, UnknownLanguage, UnknownType
 from scribewire.frames import BEAT_S, Draining, Frame, Load, Open
@@ -194,7 +194,7 @@ class Worker:
         assert self._gate is not None, "ready without a gate"
         track = Track(opened, self._gate)
         decoders = self._decoders[choice]
-        decoder = await decoders.open(track.engine_state)
+        decoder = await decoders.open(track.engine_state, Options(opened.language, opened.vocabulary))
 
         def leave(stream: LiveStream) -> None:
             link.forget(stream.number)

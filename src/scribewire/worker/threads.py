@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
-from scribewire.engines.base import Engine, Stream
+from scribewire.engines.base import PLAIN, Engine, Options, Stream
 from scribewire.errors import EngineFailed, ScribewireError
 from scribewire.worker.quanta import Decoded, Decoder, Decoders, Quantum, decode_all
 
@@ -43,10 +43,10 @@ class ThreadDecoders(Decoders):
         except Exception as error:
             raise EngineFailed(f"The engine {self._choice} broke while loading.") from error
 
-    async def open(self, resume: bytes = b"") -> ThreadDecoder:
+    async def open(self, resume: bytes = b"", options: Options = PLAIN) -> ThreadDecoder:
         try:
             return ThreadDecoder(
-                await asyncio.get_running_loop().run_in_executor(self._pool, self._engine.open, resume)
+                await asyncio.get_running_loop().run_in_executor(self._pool, self._engine.open, resume, options)
             )
         except Exception as error:
             raise EngineFailed(f"The engine {self._choice} opened no stream.") from error
