@@ -24,7 +24,7 @@ MAX_AUDIO_BYTES: Constant = 32_000
 WINDOW_S: Constant = 4.0
 BEAT_S: Constant = 0.4
 # Declared lost after this much silence. Below the promise of 2 s by the time it takes to notice.
-LOST_AFTER_S: Constant = 1.6
+LOST_AFTER_S: Constant = 1.4
 
 _HEAD: Constant = struct.Struct(">IB")
 _AUDIO_HEAD: Constant = struct.Struct(">IBI")

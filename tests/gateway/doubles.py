@@ -180,6 +180,12 @@ class UnservedLanguage(RefusesAlways):
     code = "unknown_language"
 
 
+class MissingEngine(RefusesAlways):
+    """Has the choice, and not the engine or the model for it."""
+
+    code = "engine_missing"
+
+
 class SendsGarbage(ScriptedWorker):
     """Answers the wish for a slot with noise."""
 

@@ -12,9 +12,11 @@ from scribewire import frames
 from scribewire.errors import (
     AtCapacity,
     EngineFailed,
+    EngineMissing,
     InitializeFailed,
     NeverReady,
     ScaledDown,
+    ScribewireError,
     UnknownLanguage,
 )
 from scribewire.gateway import fleet as fleet_module
@@ -22,6 +24,7 @@ from scribewire.gateway.fleet import Status, WorkerPhase
 from scribewire.gateway.link import StreamRequest
 from tests.gateway.doubles import (
     DiesWhileOpening,
+    MissingEngine,
     NeverAnswersOpen,
     NeverGetsReady,
     RefusesAlways,
@@ -250,10 +253,13 @@ async def test_a_session_that_leaves_while_it_is_served_leaves_no_stream(started
         await eventually(lambda: scaler.workers["w1"].live == 0)
 
 
-async def test_a_language_that_the_workers_do_not_serve_is_told_as_such(started: Started) -> None:
-    fleet, _ = await started(UnservedLanguage)
+@pytest.mark.parametrize(("worker", "error"), [(UnservedLanguage, UnknownLanguage), (MissingEngine, EngineMissing)])
+async def test_what_no_worker_would_serve_is_told_at_once(
+    started: Started, worker: type[ScriptedWorker], error: type[ScribewireError]
+) -> None:
+    fleet, _ = await started(worker)
     await fleet.initialize()
-    with pytest.raises(UnknownLanguage):
+    with pytest.raises(error):
         await fleet.open_stream(REQUEST, ignore)
 
 

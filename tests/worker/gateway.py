@@ -44,17 +44,21 @@ class WorkerProcess:
         os.close(self.lifeline)
 
 
-def start_worker(folder: Path, settings: Settings, *, listen: str = "") -> WorkerProcess:
-    """Start one as the local scaler does."""
+def start_worker(
+    folder: Path, settings: Settings, *, listen: str = "", alone: bool = False, stderr: int | None = None
+) -> WorkerProcess:
+    """Start one as the local scaler does, or `alone`, as by hand."""
     address = folder / "w.sock"
     read_fd, write_fd = os.pipe()
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("SCRIBEWIRE_")}
-    arguments = ("--listen", listen or f"unix:{address}", "--name", "w1", "--lifeline-fd", str(read_fd))
+    arguments = ("--listen", listen or f"unix:{address}", "--name", "w1")
+    lifeline = () if alone else ("--lifeline-fd", str(read_fd))
     process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "scribewire.worker", *arguments],
+        [sys.executable, "-P", "-m", "scribewire.worker", *arguments, *lifeline],
         env=inherited | settings.environment(),
         pass_fds=(read_fd,),
         start_new_session=True,
+        stderr=stderr,
     )
     os.close(read_fd)
     return WorkerProcess(process, address, write_fd)

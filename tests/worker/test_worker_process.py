@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -290,6 +291,23 @@ async def test_a_drain_ends_at_its_deadline(start: Start) -> None:
     worker.process.terminate()
     assert await asyncio.to_thread(worker.process.wait, WAIT_S) == 0
     gateway.close()
+
+
+async def test_a_worker_run_by_hand_drains_on_ctrl_c(tmp_path: Path) -> None:
+    worker = start_worker(tmp_path, scripted(THREADS), alone=True)
+    gateway = await connect_ready(worker)
+    worker.process.send_signal(signal.SIGINT)
+    await gateway.wait(Draining)
+    assert await asyncio.to_thread(worker.process.wait, WAIT_S) == 0
+    gateway.close()
+    worker.close()
+
+
+def test_beyond_this_machine_no_worker_listens_without_a_secret(tmp_path: Path) -> None:
+    worker = start_worker(tmp_path, scripted(THREADS), listen="tcp:0.0.0.0:0", alone=True, stderr=subprocess.PIPE)
+    _, said = worker.process.communicate(timeout=WAIT_S)
+    worker.close()
+    assert (worker.process.returncode, b"set worker.secret" in said) == (1, True)
 
 
 @pytest.mark.parametrize("dies_by", ["the lifeline", "SIGKILL"])

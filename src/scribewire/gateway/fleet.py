@@ -17,6 +17,7 @@ from scribewire.core import policy
 from scribewire.errors import (
     AtCapacity,
     EngineFailed,
+    EngineMissing,
     InitializeFailed,
     LinkBroken,
     NeverReady,
@@ -56,7 +57,7 @@ HOPELESS_FAILURES: Final = 3
 _RECHECK_S: Final = 1.0
 _LONGEST_RETRY_S: Final = 60
 # What only a worker can know, and no other worker of the fleet would answer differently.
-_UNSERVED: Final = {leaf.code: leaf for leaf in (UnknownLanguage, UnknownType)}
+_UNSERVED: Final = {leaf.code: leaf for leaf in (UnknownLanguage, UnknownType, EngineMissing)}
 
 _T = TypeVar("_T")
 
@@ -192,7 +193,7 @@ class Fleet:
 
         The listener hears nothing before this returns. Raises ScaledDown when no worker is wanted (a replacement waits
         even then), AtCapacity when none had a free slot in time, EngineFailed when that happens to a replacement,
-        UnknownLanguage or UnknownType when the workers do not serve it, ServiceStopping.
+        UnknownLanguage, UnknownType or EngineMissing when the workers do not serve it, ServiceStopping.
         """
         if self._stopping:
             raise ServiceStopping

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 from collections.abc import Callable
 
 from scribewire.errors import BadSettings
@@ -22,13 +23,28 @@ def is_tcp(listen: str) -> bool:
     raise BadSettings(f"{listen!r} is not an address to listen on: use unix:<path> or tcp:<host>:<port>.")
 
 
+def needs_secret(listen: str) -> bool:
+    """Say whether others than this machine's own programs can call there. Raises BadSettings as `is_tcp`."""
+    if not is_tcp(listen):
+        return False
+    host = _host_and_port(listen)[0]
+    try:
+        return not ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host != "localhost"
+
+
 async def start_listening(listen: str, protocol: Callable[[], asyncio.Protocol]) -> asyncio.Server:
     """Listen there. Raises BadSettings when that cannot be."""
     loop = asyncio.get_running_loop()
     try:
         if not is_tcp(listen):
             return await loop.create_unix_server(protocol, listen.partition(":")[2])
-        host, _, port = listen.partition(":")[2].rpartition(":")
-        return await loop.create_server(protocol, host.removeprefix("[").removesuffix("]"), int(port))
+        return await loop.create_server(protocol, *_host_and_port(listen))
     except OSError as error:
         raise BadSettings(f"The worker cannot listen on {listen} ({error.strerror}).") from error
+
+
+def _host_and_port(listen: str) -> tuple[str, int]:
+    host, _, port = listen.partition(":")[2].rpartition(":")
+    return host.removeprefix("[").removesuffix("]"), int(port)

@@ -9,8 +9,9 @@ from collections.abc import Callable
 from scribewire import lifeline
 from scribewire.engines import table
 from scribewire.engines.base import Engine
-from scribewire.errors import ScribewireError
+from scribewire.errors import BadSettings, ScribewireError
 from scribewire.settings import Settings
+from scribewire.worker.address import needs_secret
 from scribewire.worker.lanes import RemoteNursery
 from scribewire.worker.pipes import Begin
 from scribewire.worker.spawn import NurseryChild, spawn_nursery
@@ -23,11 +24,13 @@ def run(
 
     `listen` is `unix:<path>` or `tcp:<host>:<port>`. With `lifeline_fd`, the read end of a pipe, the worker ends at
     once when the pipe's other end closes. `child` is a nursery that was started already. Raises BadSettings when it
-    cannot listen there.
+    cannot listen there, or may not without a secret.
     """
-    # Whoever started this drains it; a Ctrl-C that was meant for them is not for us.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if needs_secret(listen) and not settings.worker.secret:
+        raise BadSettings("A worker that other machines can call needs a secret: set worker.secret, here and there.")
     if lifeline_fd is not None:
+        # Whoever started this drains it; a Ctrl-C that was meant for them is not for us.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         lifeline.end_with(lifeline_fd)
     engines = create_engines(settings)
     in_lanes = [choice for choice, engine in engines.items() if needs_lanes(engine)]

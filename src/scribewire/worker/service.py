@@ -91,7 +91,9 @@ class Worker:
         self._loaded = {choice: asyncio.Event() for choice in self._engines}
         async with asyncio.TaskGroup() as tasks:
             server = await start_listening(self._listen, lambda: self._accept(tasks))
-            self._loop.add_signal_handler(signal.SIGTERM, self._drain)
+            for number in (signal.SIGTERM, signal.SIGINT):
+                if signal.getsignal(number) is not signal.SIG_IGN:
+                    self._loop.add_signal_handler(number, self._drain)
             if self._nursery is not None:
                 self._nursery.attach(self._fail)
             jobs = [tasks.create_task(self._beat()), tasks.create_task(self._load(tasks))]
