@@ -13,7 +13,7 @@ from scribewire.engines.gate import create_gate
 from scribewire.engines.table import create
 from scribewire.settings import GateSettings
 from service import Service, running
-from wer_bare import recognise
+from wer_bare import recognise, yardstick
 from wire import BYTES_PER_S, Talk, Transcript
 
 # Some sessions at once, as fast as they are taken: what a session hears does not depend on it.
@@ -44,7 +44,11 @@ async def score_service(service: Service, kind: str, clips: Sequence[Clip], prog
     scored = await asyncio.gather(*(one(clip) for clip in clips))
     spent_s = service.worker_cpu_s() - before_s
     audio_s = sum(len(clip.pcm()) for clip in clips) / BYTES_PER_S
-    progress.console.print(f"{kind}: {spent_s / audio_s:.3f} CPU-seconds of the workers for each second of speech")
+    bare_s = yardstick([clip.pcm() for clip in clips[5::6]])
+    progress.console.print(
+        f"{kind}: {spent_s / audio_s:.3f} CPU-seconds of the workers for each second of speech, "
+        f"{spent_s / audio_s / bare_s:.2f} times PocketSphinx as it comes ({bare_s:.3f}, on every sixth clip)"
+    )
     return by_group(scored)
 
 
