@@ -60,6 +60,26 @@ def test_a_language_in_the_environment_can_be_set_by_its_own_variables(monkeypat
     assert load().engines.languages["de"].fast == "scripted:tones"
 
 
+@pytest.mark.parametrize(
+    ("name", "tag"),
+    [("EN__FAST", "en"), ("PT_BR__FAST", "pt-br"), ("LANGUAGES__De__FAST", "de"), ("AUTO__FAST", "auto")],
+)
+def test_a_language_may_be_named_without_its_group_and_one_alone_is_the_default(
+    monkeypatch: pytest.MonkeyPatch, name: str, tag: str
+) -> None:
+    monkeypatch.setenv(f"SCRIBEWIRE_ENGINES__{name}", "vosk:small")
+    engines = load().engines
+    assert list(engines.languages) == [engines.default_language] == [tag]
+    assert engines.languages[tag].fast == "vosk:small"
+
+
+def test_of_several_languages_the_default_must_be_one(tmp_path: Path) -> None:
+    config = write_toml(tmp_path, '[engines.de]\nfast = "vosk:de"\n[engines."fr-CA"]\nfast = "vosk:fr"\n')
+    assert "default_language must be one of de, fr-ca" in refusal(config)
+    config = write_toml(tmp_path, '[engines]\ndefault_language = "de"\n' + config.read_text(encoding="utf-8"))
+    assert load(config).engines.default_language == "de"
+
+
 def test_the_clients_variables_are_not_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SCRIBEWIRE_URL", "http://127.0.0.1:8000")
     monkeypatch.setenv("SCRIBEWIRE_KEY", "secret")

@@ -43,6 +43,11 @@ def _parse_json(value: object) -> object:
         raise ValueError("must be valid JSON") from error
 
 
+def _normal_tag(tag: str) -> str:
+    """Spell a language tag as it is looked up; a variable cannot hold its hyphen."""
+    return tag.lower().replace("_", "-")
+
+
 def _check_websocket_url(value: str) -> str:
     if value and not value.startswith(("ws://", "wss://")):
         raise ValueError("must begin with ws:// or wss://")
@@ -187,6 +192,9 @@ class LanguageSettings(_Group):
 
     fast: str = Field("", description="Engine and model for type=fast.")
     quality: str = Field("", description="Engine and model for type=quality.")
+    second_pass: str = Field(
+        "", description="Engine and model that decodes each final of both types once more; empty is none."
+    )
 
 
 class EnginesSettings(_Group):
@@ -194,10 +202,50 @@ class EnginesSettings(_Group):
 
     default_language: str = Field("en", description="Language of a session that names none.")
     device: Literal["cpu", "cuda"] = Field("cpu", description="What engines compute on, those that know both.")
+    load: Literal["start", "first_use"] = Field(
+        "start", description="When a worker loads all but the first engine: after its start, or when one is asked for."
+    )
+    second_pass_wait_s: Seconds = Field(
+        1.0, description="Longest that a final waits for its second pass; then it goes out as it is."
+    )
     languages: Annotated[dict[str, LanguageSettings], BeforeValidator(_parse_json)] = Field(
         {"en": LanguageSettings(fast="pocketsphinx:fast", quality="pocketsphinx:quality")},
-        description="Engines by language tag, each with fast and quality.",
+        description="Engines by language tag, each with fast and quality; engines.en.fast is short for "
+        "engines.languages.en.fast. To name any replaces the default.",
     )
+
+    def second_passes(self) -> Iterator[tuple[str, str]]:
+        """Give each choice whose finals are decoded once more, and the choice that does so."""
+        for chosen in self.languages.values():
+            for first in (chosen.fast, chosen.quality):
+                if first and chosen.second_pass:
+                    yield first, chosen.second_pass
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gather_languages(cls, given: object) -> object:
+        """Take a table that is no setting of this group for a language, so that `engines.de.fast` may be written."""
+        if not isinstance(given, Mapping):
+            return given
+        tables = {
+            key: value for key, value in given.items() if key not in cls.model_fields and isinstance(value, Mapping)
+        }
+        rest = {key: value for key, value in given.items() if key not in tables}
+        languages = _parse_json(rest.get("languages", {}))
+        if not isinstance(languages, Mapping):
+            return given
+        named = {_normal_tag(tag): chosen for tag, chosen in {**languages, **tables}.items()}
+        if not named:
+            return rest
+        # One language needs no word about which is the default.
+        only = {"default_language": next(iter(named))} if len(named) == 1 else {}
+        return {**only, **rest, "languages": named}
+
+    @model_validator(mode="after")
+    def _check_default(self) -> EnginesSettings:
+        if self.default_language not in self.languages:
+            raise ValueError(f"default_language must be one of {', '.join(sorted(self.languages))}")
+        return self
 
 
 class Settings(BaseSettings):

@@ -102,6 +102,15 @@ async def test_a_failure_is_one_sentence_on_standard_error(
     assert len(ran.err.splitlines()) == 1
 
 
+@pytest.mark.parametrize("command", [("serve", "--port", "0"), ("worker", "--listen", "unix:never.sock")])
+async def test_an_engine_that_is_not_there_is_told_before_anything_starts(
+    tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    ran = await run(*command, data_dir=tmp_path, SCRIBEWIRE_ENGINES__EN__FAST="sphinx:x")
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.startswith("error: engines.en.fast is sphinx:x: There is no engine 'sphinx'")
+
+
 async def test_the_first_key_and_the_address_are_found_in_the_data_folder(tmp_path: Path) -> None:
     async with running(hears_speech()) as service:
         (tmp_path / "admin.key").write_text("found\n")

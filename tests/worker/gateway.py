@@ -103,8 +103,16 @@ class Gateway:
     def say(self, frame: Frame) -> None:
         self.writer.write(encode(frame))
 
-    def open(self, stream: int, *, type_: str = "fast", first_sample: int = 0, resume: bytes = b"") -> None:
-        self.say(Open(stream, f"session-{stream}", "en", type_, first_sample, True, False, resume))
+    def open(
+        self,
+        stream: int,
+        *,
+        language: str = "en",
+        type_: str = "fast",
+        first_sample: int = 0,
+        resume: bytes = b"",
+    ) -> None:
+        self.say(Open(stream, f"session-{stream}", language, type_, first_sample, True, False, resume))
 
     def feed(self, stream: int, pcm: bytes) -> None:
         for at in range(0, len(pcm), 3200):

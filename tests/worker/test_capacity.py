@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
+
 from scribewire.worker.capacity import Capacity
 
 
@@ -37,6 +39,16 @@ def test_a_costly_stream_takes_more_room() -> None:
     assert made.admits("quality", live, lag_s=0.0)
     assert not made.admits("quality", Counter(quality=5, fast=1), lag_s=0.0)
     assert made.admits("fast", Counter(quality=5, fast=1), lag_s=0.0)
+
+
+def test_a_stream_with_a_second_pass_costs_what_both_cost() -> None:
+    made = Capacity(cores=1, default="fast", second_passes={"fast": "quality"})
+    made.measured("fast", 0.07)
+    assert made.slots({}) == 12
+    made.measured("quality", 0.14)
+    assert made.rtf() == pytest.approx(0.21)
+    assert made.slots({}) == 4
+    assert made.rtf("quality") == pytest.approx(0.14)
 
 
 def test_a_set_number_of_slots_is_kept_to() -> None:

@@ -30,7 +30,14 @@ from scribewire.frames import (
     Refused,
     Settled,
 )
-from scribewire.settings import EnginesSettings, LanguageSettings, ServerSettings, Settings, WorkerSettings
+from scribewire.settings import (
+    EnginesSettings,
+    GateSettings,
+    LanguageSettings,
+    ServerSettings,
+    Settings,
+    WorkerSettings,
+)
 from scribewire.tones import say, silence
 from tests.worker.gateway import WAIT_S, Gateway, WorkerProcess, connect, connect_ready, scripted, start_worker
 
@@ -172,6 +179,26 @@ async def test_a_full_worker_refuses_and_takes_the_next_once_a_slot_is_free(star
 async def test_what_is_not_configured_is_refused_by_its_code(gateway: Gateway) -> None:
     gateway.open(1, type_="quality")
     assert (await gateway.wait(Refused)).code == "unknown_type"
+
+
+async def test_an_engine_may_be_loaded_when_it_is_first_asked_for(start: Start) -> None:
+    languages = {
+        "en": LanguageSettings(fast="scripted:words"),
+        "de": LanguageSettings(fast="no-such-engine:x"),
+        "fr": LanguageSettings(fast="scripted:bands"),
+    }
+    engines = EnginesSettings(languages=languages, load="first_use")
+    gateway = await connect_ready(start(Settings(engines=engines, gate=GateSettings(detector="energy"))))
+    gateway.open(1, language="fr")
+    assert (await gateway.wait(Refused)).code == "at_capacity"  # for now: whoever waits for a slot asks again
+    await gateway.wait(Load, since=len(gateway.heard))
+    gateway.open(2, language="fr")
+    await gateway.wait(Opened)
+    gateway.feed(2, say("alfa"))
+    gateway.finish(2)
+    await gateway.wait(Finished)
+    assert words(gateway.of(2, FinalResult)) == ["band0"]
+    gateway.close()
 
 
 async def test_a_gateway_that_hangs_up_frees_its_streams(start: Start) -> None:

@@ -58,6 +58,10 @@ def serve(
 
         # Before the gateway: what is wrong with the settings is said at once.
         loaded = settings.load(config, data_dir=data_dir, server={"host": host, "port": port})
+        if loaded.scaler.kind == "local":  # elsewhere the workers have engines and models of their own
+            from scribewire.engines.selection import check
+
+            check(loaded)
         from scribewire.gateway import app
     if lifeline_fd is not None:
         threading.Thread(target=_end_with, args=(lifeline_fd,), name="lifeline", daemon=True).start()
@@ -78,6 +82,9 @@ def worker(
         from scribewire import settings
 
         loaded = settings.load(config)
+        from scribewire.engines.selection import check
+
+        check(loaded)
         from scribewire.worker import main
     raise typer.Exit(main.run(loaded, listen=listen, name=name, lifeline_fd=lifeline_fd))
 

@@ -1,7 +1,8 @@
 """The scripted engine: its words are a function of the audio alone, so that a lost or doubled sample shows.
 
 A pure tone (see tones.py) is a word, from the first to the last 10 ms frame that holds nothing else; all other sound
-is nothing. Frames stand at multiples of 160 samples of the session, wherever a segment begins.
+is nothing. Frames stand at multiples of 160 samples of the session, wherever a segment begins. The form `bands` says
+the same in words of its own, so that it shows which of two engines spoke.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import mul
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from scribewire.core.audio import SAMPLE_BYTES, SAMPLE_RATE_HZ
 from scribewire.core.events import Word
@@ -33,11 +34,15 @@ BATCH: Final = 8
 _BURNED: Final = bytes(256 * 1024)
 
 
+Form = Literal["words", "bands", "null"]
+FORMS: Final[dict[str, Form]] = {form: form for form in get_args(Form)}
+
+
 @dataclass(frozen=True, slots=True)
 class Script:
     """What a model string asks for: `<form>[,cost=<CPU seconds per second of audio>][,gil=hold|release]`."""
 
-    form: Literal["words", "null"] = "words"
+    form: Form = "words"
     cost: float = 0.0
     holds_gil: bool = False
 
@@ -54,11 +59,12 @@ def parse_script(model: str) -> Script:
         cost = float(chosen.pop("cost", "0"))
     except ValueError:
         cost = math.nan
-    if form not in ("words", "null") or gil not in ("hold", "release") or not 0 <= cost <= 10 or chosen:
+    if form not in FORMS or gil not in ("hold", "release") or not 0 <= cost <= 10 or chosen:
         raise BadSettings(
-            f"The scripted engine knows no model {model!r}: use words or null, then cost=<0…10> and gil=hold|release."
+            f"The scripted engine knows no model {model!r}: "
+            "use words, bands or null, then cost=<0…10> and gil=hold|release."
         )
-    return Script("null" if form == "null" else "words", cost, gil == "hold")
+    return Script(FORMS[form], cost, gil == "hold")
 
 
 class ScriptedEngine(Engine):
@@ -90,13 +96,10 @@ class _Run:
     """Frames in a row of one tone."""
 
     band: int
+    text: str
     first_frame: int
     frames: int = 0
     purity: float = 0.0
-
-    @property
-    def text(self) -> str:
-        return VOCABULARY[self.band]
 
     @property
     def word(self) -> Word:
@@ -156,7 +159,7 @@ class ScriptedStream(Stream):
         frame = self._position // FRAME_SAMPLES
         last = self._runs[-1] if self._runs else None
         if last is None or last.band != band or frame != last.first_frame + last.frames:
-            last = _Run(band, frame)
+            last = _Run(band, f"band{band}" if self._script.form == "bands" else VOCABULARY[band], frame)
             self._runs.append(last)
         last.frames += 1
         last.purity += purity

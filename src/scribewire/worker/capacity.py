@@ -28,12 +28,18 @@ class _Cost:
 
 
 class Capacity:
-    """The account of one worker. RTF is CPU seconds a second of speech; `default` is the choice that slots count in."""
+    """The account of one worker. RTF is CPU seconds a second of speech; `default` is the choice that slots count in.
 
-    def __init__(self, *, cores: float, default: str, fixed_slots: int = 0) -> None:
+    `second_passes` names the choice that hears the finals of another once more: a stream costs what both cost.
+    """
+
+    def __init__(
+        self, *, cores: float, default: str, fixed_slots: int = 0, second_passes: Mapping[str, str] | None = None
+    ) -> None:
         self._usable = USABLE_SHARE * cores
         self._default = default
         self._fixed_slots = fixed_slots
+        self._second_passes = second_passes or {}
         self._costs: dict[str, _Cost] = {}
 
     def measured(self, choice: str, rtf: float) -> None:
@@ -50,8 +56,9 @@ class Capacity:
 
     def rtf(self, choice: str | None = None) -> float:
         """Give the cost of a choice, the default one's where it is not known."""
-        cost = self._costs.get(choice or self._default) or self._costs.get(self._default)
-        return cost.rtf if cost else 0.0
+        choice = choice if choice in self._costs else self._default
+        passes = [choice, self._second_passes.get(choice, "")]
+        return sum(self._costs[each].rtf for each in passes if each in self._costs)
 
     def slots(self, live: Mapping[str, int]) -> int:
         """Give the live streams and as many more of the default choice as there is room for; at least 1."""

@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from scribewire.core.audio import s_of_samples
+from scribewire.engines.base import PLAIN, Options
 from scribewire.engines.gate import Gate
 from scribewire.errors import ScribewireError
 from scribewire.frames import Broken, Finish, Flush, Frame
 from scribewire.worker.quanta import Decoded, Decoder, Decoders, Quantum
 from scribewire.worker.scheduler import Grant, Scheduler
+from scribewire.worker.second_pass import Pass, SecondPasses
 from scribewire.worker.track import Track
 
 _log = logging.getLogger(__name__)
@@ -33,25 +35,31 @@ class LiveStream:
     decoders: Decoders
     say: Callable[[Sequence[Frame]], None]
     on_end: Callable[[LiveStream], None]
+    # What hears each final once more, if anything does.
+    second: str = ""
+    second_decoders: Decoders | None = None
+    options: Options = PLAIN
     ended: bool = False
     decoding: bool = field(default=False, init=False)
+    in_second_pass: bool = field(default=False, init=False)
 
 
 class Meter(Protocol):
     """Whoever keeps account of what decoding costs."""
 
-    def spent(self, choice: str, *, cpu_s: float, audio_s: float) -> None:
-        """Add the CPU seconds that some seconds of audio took."""
+    def spent(self, choice: str, *, cpu_s: float, audio_s: float, apart: bool) -> None:
+        """Add the CPU seconds that some seconds of audio took; `apart` are those of other processes."""
 
 
 class Decoding:
     """The live streams. `run` is the loop of one permit: start as many as may decode at once."""
 
-    def __init__(self, gate: Gate, meter: Meter) -> None:
+    def __init__(self, gate: Gate, meter: Meter, *, second_pass_wait_s: float) -> None:
         self._loop = asyncio.get_running_loop()
         self._gate = gate
         self._meter = meter
         self._scheduler: Scheduler[LiveStream] = Scheduler()
+        self._second_passes = SecondPasses(second_pass_wait_s)
         self._streams: set[LiveStream] = set()
         self._unjudged: set[LiveStream] = set()
         self._gate_due = False
@@ -146,6 +154,10 @@ class Decoding:
             else:
                 await self._decode(grant)
 
+    async def run_second_passes(self) -> None:
+        """Decode finals once more, until cancelled."""
+        await self._second_passes.run()
+
     async def _decode(self, grant: Grant[LiveStream]) -> None:
         streams = grant.streams
         work = [(stream.decoder, stream.track.take_quantum(grant.windows)) for stream in streams]
@@ -169,12 +181,43 @@ class Decoding:
     def _take(self, stream: LiveStream, quantum: Quantum, answer: Decoded) -> None:
         now = self._loop.time()
         audio_s = s_of_samples(sum(map(len, quantum.windows)) // 2)
-        self._meter.spent(stream.choice, cpu_s=answer.cpu_s, audio_s=audio_s)
+        self._meter.spent(stream.choice, cpu_s=answer.cpu_s, audio_s=audio_s, apart=stream.decoders.apart)
         self._scheduler.charge(stream, len(quantum.windows), now)
         if stream.ended:
             return
+        if answer.words and stream.second_decoders is not None:
+            self._hear_again(stream, stream.second_decoders, answer)
+        else:
+            self._apply(stream, answer)
+
+    def _hear_again(self, stream: LiveStream, decoders: Decoders, answer: Decoded) -> None:
+        def settle(decoded: Decoded) -> None:
+            stream.in_second_pass = False
+            if not stream.ended:
+                self._apply(stream, decoded)
+
+        def account(cpu_s: float, audio_s: float) -> None:
+            self._meter.spent(stream.second, cpu_s=cpu_s, audio_s=audio_s, apart=decoders.apart)
+
+        # Until it is settled nothing else of this stream is decoded: what follows a final comes after it.
+        stream.in_second_pass = True
+        first_sample, windows = stream.track.spoken()
+        self._second_passes.offer(
+            Pass(
+                decoders=decoders,
+                options=stream.options,
+                first_sample=first_sample,
+                windows=windows,
+                first=answer,
+                settle=settle,
+                account=account,
+                wanted=lambda: not stream.ended,
+            )
+        )
+
+    def _apply(self, stream: LiveStream, answer: Decoded) -> None:
         try:
-            frames = stream.track.apply(answer, now)
+            frames = stream.track.apply(answer, self._loop.time())
         except ScribewireError as error:
             self.break_(stream, str(error))
         else:
@@ -194,7 +237,7 @@ class Decoding:
         if stream.track.finished:
             self.end(stream)
             return
-        waiting_since = stream.track.waiting_since
+        waiting_since = None if stream.in_second_pass else stream.track.waiting_since
         self._scheduler.want(stream, waiting_since)
         if waiting_since is not None:
             self._work.set()

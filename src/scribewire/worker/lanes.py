@@ -44,6 +44,8 @@ IDLE_LANES: Final = 4
 # Deaths of the nursery without a choice loaded in between, after which it is not started again.
 MAX_DEATHS: Final = 3
 _END_WAIT_S: Final = 1.0
+# 64 KiB, which a Unix socket's buffer holds at once.
+PIECE_WINDOWS: Final = 62
 
 
 class Lane:
@@ -264,6 +266,8 @@ class LaneDecoders(Decoders):
     """The lanes of one choice: one spare forked ahead, used ones kept for the next stream."""
 
     batch = 1
+    piece_windows = PIECE_WINDOWS
+    apart = True
 
     def __init__(self, nursery: RemoteNursery, choice: str) -> None:
         self._nursery = nursery

@@ -7,8 +7,8 @@ import signal
 from collections.abc import Callable
 
 from scribewire import lifeline
-from scribewire.engines import table
 from scribewire.engines.base import Engine
+from scribewire.engines.selection import create_all
 from scribewire.errors import BadSettings, ScribewireError
 from scribewire.settings import Settings
 from scribewire.worker.address import needs_secret
@@ -32,7 +32,7 @@ def run(
         # Whoever started this drains it; a Ctrl-C that was meant for them is not for us.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         lifeline.end_with(lifeline_fd)
-    engines = create_engines(settings)
+    engines = create_all(settings)
     in_lanes = [choice for choice, engine in engines.items() if needs_lanes(engine)]
     logs = settings.server
     nursery = None
@@ -53,24 +53,9 @@ def run(
             nursery.close()
 
 
-def create_engines(settings: Settings) -> dict[str, Engine | ScribewireError]:
-    """Build what the languages name, each choice once, the default first: an engine not yet loaded, or why not."""
-    languages = settings.engines.languages
-    tags = sorted(languages, key=lambda tag: tag != settings.engines.default_language)
-    choices = [choice for tag in tags for choice in (languages[tag].fast, languages[tag].quality) if choice]
-    return {choice: _create(choice, settings) for choice in choices}
-
-
 def needs_lanes(engine: Engine | ScribewireError) -> bool:
     """Say whether its streams need processes of their own."""
     return isinstance(engine, Engine) and not engine.traits.releases_gil
-
-
-def _create(choice: str, settings: Settings) -> Engine | ScribewireError:
-    try:
-        return table.create(choice, models_dir=settings.models_dir, device=settings.engines.device)
-    except ScribewireError as error:
-        return error
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

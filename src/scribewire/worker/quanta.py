@@ -38,9 +38,15 @@ class Decoder(ABC):
 
 
 class Decoders(ABC):
-    """All decoders of one choice of engine and model. `batch` is the most of them that are worth one `decode`."""
+    """All decoders of one choice of engine and model.
+
+    `batch` is the most of them that are worth one `decode`, `piece_windows` the most windows that a quantum may hold.
+    `apart` says that they run in processes of their own, whose CPU time is not the worker's.
+    """
 
     batch: int
+    piece_windows: int
+    apart: bool
 
     @abstractmethod
     async def load(self) -> None:
@@ -76,8 +82,13 @@ def decode_all(engine: Engine, work: Sequence[tuple[Stream, Quantum]], cpu_clock
             stream.begin(quantum.begin)
         for window in quantum.windows:
             stream.accept(window)
-    outcomes = engine.step([stream for stream, _ in work])
-    answers = [_answer(stream, quantum, outcome) for (stream, quantum), outcome in zip(work, outcomes, strict=True)]
+    if engine.traits.windowed:
+        # To decode a window once more costs as much as its end, which decodes all of it anyway.
+        stepping = [stream for stream, quantum in work if not quantum.finish]
+    else:
+        stepping = [stream for stream, _ in work]
+    outcomes = dict(zip(map(id, stepping), engine.step(stepping), strict=True)) if stepping else {}
+    answers = [_answer(stream, quantum, outcomes.get(id(stream), Outcome.ON)) for stream, quantum in work]
     cpu_s = (cpu_clock() - began) / len(work)
     return [msgspec.structs.replace(answer, cpu_s=cpu_s) for answer in answers]
 

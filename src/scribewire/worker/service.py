@@ -13,11 +13,12 @@ from enum import Enum
 from typing import Final
 
 from scribewire.assets import sample_pcm
+from scribewire.core.languages import TYPES
 from scribewire.engines.base import Engine, Options
 from scribewire.engines.gate import Gate, create_gate
 from scribewire.errors import AtCapacity, EngineMissing, ScribewireError, UnknownLanguage, UnknownType
 from scribewire.frames import BEAT_S, Draining, Frame, Load, Open
-from scribewire.settings import LanguageSettings, Settings
+from scribewire.settings import Settings
 from scribewire.worker.address import is_tcp, start_listening
 from scribewire.worker.calibration import measure_rtf, own_cores
 from scribewire.worker.capacity import Capacity
@@ -68,13 +69,21 @@ class Worker:
         cores = settings.worker.cores or (own_cores() if remote else 1.0)
         self._permits = max(1, round(cores))
         self._default = next(iter(engines), "")
-        self._capacity = Capacity(cores=cores, default=self._default, fixed_slots=settings.worker.slots)
+        self._capacity = Capacity(
+            cores=cores,
+            default=self._default,
+            fixed_slots=settings.worker.slots,
+            second_passes=dict(settings.engines.second_passes()),
+        )
         self._phase = Phase.LOADING
         self._reason = ""
         self._gate: Gate | None = None
         self._decoders: dict[str, Decoders] = {}
         self._missing: dict[str, ScribewireError] = {}
         self._loaded: dict[str, asyncio.Event] = {}
+        # Each choice is asked for at most once.
+        self._to_load: asyncio.Queue[str] = asyncio.Queue(len(engines))
+        self._wanted = {self._default}
         self._live: Counter[str] = Counter()
         self._lanes_cpu_s = 0.0
         self._links: set[GatewayLink] = set()
@@ -124,16 +133,25 @@ class Worker:
         except ScribewireError as error:
             self._fail(str(error))
             return
-        self.decoding = Decoding(gate, self)
+        self.decoding = Decoding(gate, self, second_pass_wait_s=self._settings.engines.second_pass_wait_s)
         self._phase = Phase.READY
         _log.info("The worker is ready", extra={"worker": self.name, "rtf": self._capacity.rtf()})
         self._changed()
         async with asyncio.TaskGroup() as permits:
             for _ in range(self._permits):
                 permits.create_task(self.decoding.run())
-            for choice in self._engines:
-                if choice != self._default:
-                    await self._load_if_there(choice)
+                permits.create_task(self.decoding.run_second_passes())
+            if self._settings.engines.load == "start":
+                for choice in self._engines:
+                    self._want(choice)
+            while True:
+                await self._load_if_there(await self._to_load.get())
+
+    def _want(self, choice: str) -> None:
+        """Have a choice loaded, after those that were asked for before."""
+        if choice not in self._wanted:
+            self._wanted.add(choice)
+            self._to_load.put_nowait(choice)
 
     async def _load_if_there(self, choice: str) -> None:
         try:
@@ -142,6 +160,7 @@ class Worker:
             _log.warning("An engine is not there", extra={"engine": choice, "reason": str(error)})
             self._missing[choice] = error
             self._loaded[choice].set()
+        self._changed()
 
     async def _load_choice(self, choice: str) -> None:
         engine = self._engines.get(choice) or EngineMissing("No engine is configured for the default language.")
@@ -175,13 +194,18 @@ class Worker:
         Raises UnknownLanguage, UnknownType, AtCapacity, EngineMissing or EngineFailed.
         """
         choice = self._choose(opened)
+        second = self._settings.engines.languages[opened.language].second_pass
+        to_come = [needed for needed in (choice, second) if needed and not self._is_loaded(needed)]
+        if to_come:
+            # Whoever waits for a slot waits for this too; what cannot be loaded is told by `_open`.
+            raise AtCapacity
         lag_s = self.decoding.lag_s if self.decoding else 0.0
         if self._phase is not Phase.READY or not self._capacity.admits(choice, self._live, lag_s=lag_s):
             raise AtCapacity
         self._live[choice] += 1
         self._changed()
         try:
-            stream = await self._open(opened, choice, link)
+            stream = await self._open(opened, choice, second, link)
         except BaseException:
             self._leave(choice)
             raise
@@ -189,26 +213,44 @@ class Worker:
         self.decoding.add(stream)
         return stream
 
-    async def _open(self, opened: Open, choice: str, link: GatewayLink) -> LiveStream:
-        await self._loaded[choice].wait()
-        if choice in self._missing:
-            raise self._missing[choice]
+    def _is_loaded(self, choice: str) -> bool:
+        """Say whether a choice was loaded, or found not to be there; if not yet, have it loaded."""
+        if self._phase is Phase.READY:
+            self._want(choice)
+        return self._loaded[choice].is_set()
+
+    async def _open(self, opened: Open, choice: str, second: str, link: GatewayLink) -> LiveStream:
+        for needed in (choice, second):
+            if needed in self._missing:
+                raise EngineMissing(str(self._missing[needed]))
         assert self._gate is not None, "ready without a gate"
         track = Track(opened, self._gate)
         decoders = self._decoders[choice]
-        decoder = await decoders.open(track.engine_state, Options(opened.language, opened.vocabulary))
+        options = Options(opened.language, opened.vocabulary)
+        decoder = await decoders.open(track.engine_state, options)
 
         def leave(stream: LiveStream) -> None:
             link.forget(stream.number)
             self._leave(choice)
 
-        return LiveStream(opened.stream, choice, track, decoder, decoders, link.say, leave)
+        return LiveStream(
+            number=opened.stream,
+            choice=choice,
+            track=track,
+            decoder=decoder,
+            decoders=decoders,
+            say=link.say,
+            on_end=leave,
+            second=second,
+            second_decoders=self._decoders.get(second),
+            options=options,
+        )
 
     def _choose(self, opened: Open) -> str:
         language = self._settings.engines.languages.get(opened.language)
         if language is None:
             raise UnknownLanguage
-        if opened.type not in LanguageSettings.model_fields or not getattr(language, opened.type):
+        if opened.type not in TYPES or not getattr(language, opened.type):
             raise UnknownType
         choice: str = getattr(language, opened.type)
         return choice
@@ -219,10 +261,10 @@ class Worker:
         if self._phase is Phase.DRAINING and not self._live.total():
             self._ended.set()
 
-    def spent(self, choice: str, *, cpu_s: float, audio_s: float) -> None:
+    def spent(self, choice: str, *, cpu_s: float, audio_s: float, apart: bool) -> None:
         """Keep account of what decoding cost."""
         self._capacity.spent(choice, cpu_s=cpu_s, audio_s=audio_s)
-        if isinstance(self._decoders[choice], LaneDecoders):
+        if apart:
             self._lanes_cpu_s += cpu_s
 
     # --- gateways ----------------------------------------------------------------------------------------------------

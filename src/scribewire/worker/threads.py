@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +29,9 @@ class ThreadDecoder(Decoder):
 
 class ThreadDecoders(Decoders):
     """One engine of the worker's process."""
+
+    piece_windows = sys.maxsize
+    apart = False
 
     def __init__(self, engine: Engine, choice: str, threads: int) -> None:
         self._engine = engine

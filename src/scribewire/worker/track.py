@@ -154,6 +154,12 @@ class Track:
         assert isinstance(segment, _Segment), "nothing waits"
         return segment.take_quantum(most_windows)
 
+    def spoken(self) -> tuple[int, tuple[bytes, ...]]:
+        """Give the first sample and the windows of the segment of which the quantum was taken."""
+        segment = self._queue[0]
+        assert isinstance(segment, _Segment), "no quantum was taken"
+        return segment.first_sample, segment.windows
+
     def apply(self, decoded: Decoded, now: float) -> list[Frame]:
         """Give the frames that follow from the quantum taken last.
 
@@ -247,6 +253,10 @@ class _Segment:
         if self._next < len(self._windows) or (self.closed is not None and not self._finish_taken):
             return self._arrivals[self._next]
         return None
+
+    @property
+    def windows(self) -> tuple[bytes, ...]:
+        return tuple(self._windows)
 
     @property
     def decoded_sample(self) -> int:
