@@ -28,6 +28,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "core": {"errors"},
     "dialects": {"core"} | BASICS,
     "client": {"core"} | BASICS,
+    "bench": {"core", "client"} | BASICS,
     "engines": {"core", "settings", "metrics", "tones"} | BASICS,
     "scalers": {"core", "settings", "metrics"} | BASICS,
     "gateway": {"core", "dialects", "scalers", "frames", "settings", "metrics", "logs"} | BASICS,

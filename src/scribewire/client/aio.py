@@ -90,7 +90,7 @@ class Client:
         endpoint = (await self.status()).endpoint
         asked = {"language": language, "type": type}
         query = urlencode({name: value for name, value in asked.items() if value is not None})
-        connection = await self._connect(f"{endpoint}?{query}")
+        connection = await self.connect(f"{endpoint}?{query}")
         async with connection:
             session = Session(connection)
             options: dict[str, object] = {"partial": partial, "actual_numbers": actual_numbers}
@@ -99,7 +99,8 @@ class Client:
             await session.start(options, wait_s=listen_wait_s)
             yield session
 
-    async def _connect(self, url: str) -> ClientConnection:
+    async def connect(self, url: str) -> ClientConnection:
+        """Open a socket and nothing more; Session speaks on it, and `session` does both."""
         try:
             return await connect(
                 url,
