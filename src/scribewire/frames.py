@@ -177,6 +177,7 @@ class Load(Frame, frozen=True):
     lag_s: float
     cpu_s: float
     reason: str = ""
+    memory_bytes: int = 0
 
 
 class Draining(Frame, frozen=True):

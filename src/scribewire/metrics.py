@@ -93,6 +93,15 @@ class Metrics:
         self.worker_rtf = self._gauge(
             "worker_rtf", "CPU time that a worker spends on a second of audio, in seconds.", labels=("worker",)
         )
+        self.worker_cpu_s = self._gauge(
+            "worker_cpu", "CPU time that a worker and its lanes have used.", unit="seconds", labels=("worker",)
+        )
+        self.worker_memory_bytes = self._gauge(
+            "worker_memory",
+            "Memory that a worker and its lanes hold, looked at every few seconds.",
+            unit="bytes",
+            labels=("worker",),
+        )
         self.initialize_s = self._histogram(
             "initialize", "From an initialize to its answer, by outcome.", labels=("outcome",), buckets=_START_BUCKETS
         )

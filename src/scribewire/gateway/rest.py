@@ -307,11 +307,13 @@ def show_fleet(shown: Metrics, view: FleetView) -> None:
     shown.slots.set(sum(worker.slots for worker in view.workers))
     for phase in WorkerPhase:
         shown.workers.labels(phase.value).set(sum(worker.phase is phase for worker in view.workers))
-    for gauge in (shown.worker_lag_s, shown.worker_rtf):
+    for gauge in (shown.worker_lag_s, shown.worker_rtf, shown.worker_cpu_s, shown.worker_memory_bytes):
         gauge.clear()  # of workers that are gone
     for worker in view.workers:
         shown.worker_lag_s.labels(worker.worker).set(worker.lag_s)
         shown.worker_rtf.labels(worker.worker).set(worker.rtf)
+        shown.worker_cpu_s.labels(worker.worker).set(worker.cpu_s)
+        shown.worker_memory_bytes.labels(worker.worker).set(worker.memory_bytes)
 
 
 # --- the application -------------------------------------------------------------------------------------------------

@@ -42,6 +42,7 @@ class WorkerView:
     rtf: float
     lag_s: float
     cpu_s: float
+    memory_bytes: int
     pid: int
     reason: str
 
@@ -115,6 +116,7 @@ class Member:
             rtf=said.rtf if said else 0.0,
             lag_s=said.lag_s if said else 0.0,
             cpu_s=said.cpu_s if said else 0.0,
+            memory_bytes=said.memory_bytes if said else 0,
             pid=self.link.pid if self.link else 0,
             reason=self.sighting.reason or (said.reason if said else self.unreachable),
         )

@@ -25,6 +25,7 @@ from scribewire.worker.capacity import Capacity
 from scribewire.worker.decoding import Decoding, LiveStream
 from scribewire.worker.lanes import LaneDecoders, RemoteNursery
 from scribewire.worker.link import GatewayLink
+from scribewire.worker.memory import held_bytes
 from scribewire.worker.quanta import Decoders
 from scribewire.worker.threads import ThreadDecoders
 from scribewire.worker.track import Track
@@ -35,6 +36,8 @@ _log = logging.getLogger(__name__)
 LAST_WORDS_S: Final = 3.0
 # The last frames of the last stream may still be on their way out.
 CLOSE_WAIT_S: Final = 1.0
+# Looking costs a millisecond a lane, and memory changes slowly.
+WEIGH_S: Final = 5.0
 
 
 class Phase(Enum):
@@ -86,6 +89,7 @@ class Worker:
         self._wanted = {self._default}
         self._live: Counter[str] = Counter()
         self._lanes_cpu_s = 0.0
+        self._memory_bytes = 0
         self._links: set[GatewayLink] = set()
         self._status = 0
         self._report_due = False
@@ -105,7 +109,7 @@ class Worker:
                     self._loop.add_signal_handler(number, self._drain)
             if self._nursery is not None:
                 self._nursery.attach(self._fail)
-            jobs = [tasks.create_task(self._beat()), tasks.create_task(self._load(tasks))]
+            jobs = [tasks.create_task(job) for job in (self._beat(), self._weigh(), self._load(tasks))]
             await self._ended.wait()
             server.close()
             await self._close(jobs)
@@ -279,6 +283,7 @@ class Worker:
             lag_s=round(self.decoding.lag_s, 3) if self.decoding else 0.0,
             cpu_s=round(time.process_time() + self._lanes_cpu_s, 3),
             reason=self._reason,
+            memory_bytes=self._memory_bytes,
         )
 
     def _accept(self, tasks: asyncio.TaskGroup) -> GatewayLink:
@@ -308,6 +313,11 @@ class Worker:
             if self.decoding is not None:
                 self.decoding.tell_consumed()
             self._report()
+
+    async def _weigh(self) -> None:
+        while True:
+            self._memory_bytes = await asyncio.to_thread(held_bytes)
+            await asyncio.sleep(WEIGH_S)
 
     # --- the end -----------------------------------------------------------------------------------------------------
 
