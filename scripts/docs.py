@@ -88,9 +88,15 @@ def timers_table() -> str:
     )
 
 
+def claps_engine() -> str:
+    """The example of an engine, whole."""
+    return f"```python\n{(DOCS / 'examples' / 'claps.py').read_text(encoding='utf-8')}```"
+
+
 BLOCKS: dict[str, dict[str, Callable[[], str]]] = {
     "settings.md": {"settings": settings_table},
     "errors.md": {"errors": errors_table},
+    "engines.md": {"claps": claps_engine},
     "metrics.md": {"metrics": metrics_table},
     "sessions.md": {"transitions": transitions_table, "timers": timers_table},
 }

@@ -13,7 +13,7 @@ from scribewire.core.events import Word
 from scribewire.engines import table
 from scribewire.engines.base import Engine, Outcome, Stream
 from scribewire.errors import EngineMissing, ScribewireError
-from scribewire.tones import say
+from scribewire.tones import say, silence
 from tests.speech import clips
 
 FIRST = 16_000
@@ -37,12 +37,14 @@ def utterance(name: str) -> bytes:
 def cases() -> Iterator[Case]:
     for model in ("words", "words,gil=hold"):
         yield Case(f"scripted:{model}", say("alfa bravo charlie delta echo"), say("foxtrot golf"))
+    claps = silence(100) + say("alfa bravo charlie delta")
+    yield Case("claps:3000", claps, claps)
     yield Case("pocketsphinx:fast", utterance("rms-train"), utterance("awb-road"))
 
 
 def parameters() -> Iterator[object]:
     for case in cases():
-        marks = () if case.choice.startswith("scripted") else (pytest.mark.e2e,)
+        marks = () if case.choice.startswith(("scripted", "claps")) else (pytest.mark.e2e,)
         yield pytest.param(case, id=case.choice, marks=marks)
 
 
