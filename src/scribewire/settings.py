@@ -145,6 +145,9 @@ class SessionSettings(_Group):
     backlog_s: float = Field(
         10.0, ge=2, le=60, description="Seconds of undecoded audio past which a faster client is held back."
     )
+    partials: Literal["all", "stable"] = Field(
+        "all", description="all shows every word as it is heard; stable only words that are expected to stay."
+    )
     shape: Literal["", "v1", "v2"] = Field("", description="Message shape for every path; empty follows the path.")
 
 

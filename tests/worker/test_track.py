@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator
+from typing import ClassVar
 
 import pytest
 
@@ -34,15 +35,15 @@ GATE = create_gate(GateSettings(detector="energy"))
 SPEECH = silence(300) + say("alfa bravo charlie") + silence(1500) + say("delta echo") + silence(900)
 
 
-def opened(*, first_sample: int = 0, partial: bool = True, resume: bytes = b"") -> Open:
-    return Open(7, "s", "en", "fast", first_sample, partial, False, resume)
+def opened(*, first_sample: int = 0, partial: bool = True, numbers: bool = False, resume: bytes = b"") -> Open:
+    return Open(7, "s", "en", "fast", first_sample, partial, numbers, resume)
 
 
 class Rig:
     """A track, a gate and an engine, run until nothing is left to do after everything that is put in."""
 
-    def __init__(self, request: Open | None = None, *, engine: Engine | None = None) -> None:
-        self.track = Track(request or opened(), GATE)
+    def __init__(self, request: Open | None = None, *, engine: Engine | None = None, stable_only: bool = False) -> None:
+        self.track = Track(request or opened(), GATE, stable_only=stable_only)
         self.engine = engine or ScriptedEngine(Setup("words"))
         self.stream = self.engine.open(self.track.engine_state)
         self.frames: list[Frame] = []
@@ -110,6 +111,54 @@ def test_partials_grow_and_the_last_words_become_stable() -> None:
     samples = [partial.sample for partial in partials]
     assert samples == sorted(samples)
     assert min(b - a for a, b in itertools.pairwise(samples)) >= 3 * WINDOW_SAMPLES
+
+
+def test_stable_partials_hold_words_that_stay() -> None:
+    rig = Rig(stable_only=True).feed(SPEECH).say(Finish(7))
+    assert rig.finals() == Rig().feed(SPEECH).say(Finish(7)).finals()
+    partials = [frame for frame in rig.frames if isinstance(frame, PartialResult)]
+    assert [(partial.text, partial.stability) for partial in partials] == [
+        ("alfa", 1.0),
+        ("alfa bravo", 1.0),
+        ("alfa bravo charlie", 1.0),
+        ("delta", 1.0),
+        ("delta echo", 1.0),
+    ]
+
+
+class Counts(ScriptedEngine):
+    """Hears the tones as the words of a number."""
+
+    def open(self, resume: bytes = b"", options: Options = PLAIN) -> ScriptedStream:
+        return _CountsStream(parse_script("words"))
+
+
+class _CountsStream(ScriptedStream):
+    SAID: ClassVar = {"alfa": "about", "bravo": "twenty", "charlie": "five", "delta": "one", "echo": "thing"}
+
+    def partial(self) -> tuple[str, ...]:
+        return tuple(self.SAID[text] for text in super().partial())
+
+    def finish(self) -> tuple[Word, ...]:
+        words = super().finish()
+        assert isinstance(words, tuple)
+        return tuple(word._replace(text=self.SAID[word.text]) for word in words)
+
+
+def test_numbers_are_digits_where_they_are_asked_for() -> None:
+    spoken, written = (Rig(opened(numbers=on), engine=Counts(Setup("words"))).feed(SPEECH) for on in (False, True))
+    assert spoken.texts() == [["about", "twenty", "five"], ["one", "thing"]]
+    assert written.texts() == [["about", "25"], ["one", "thing"]]
+    assert [final.sample for final in written.finals()] == [final.sample for final in spoken.finals()]
+    about, twenty, five = spoken.finals()[0].words
+    assert written.finals()[0].words == (about, ("25", twenty[1], five[2], min(twenty[3], five[3])))
+    partials = [frame.text for frame in written.frames if isinstance(frame, PartialResult)]
+    assert [text for text, _ in itertools.groupby(partials)] == ["about", "about 20", "about 25", "one", "one thing"]
+
+
+def test_finals_in_digits_do_not_depend_on_how_the_audio_was_framed() -> None:
+    rigs = [Rig(opened(numbers=True), engine=Counts(Setup("words"))).feed(SPEECH, size=size) for size in (34, 32_000)]
+    assert rigs[0].finals() == rigs[1].finals()
 
 
 def test_a_stream_that_wants_no_partials_gets_none() -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from itertools import takewhile
 from typing import Final
 
 import msgspec
@@ -30,6 +29,8 @@ from scribewire.frames import (
     PartialResult,
     Settled,
 )
+from scribewire.worker.numerals import numerals_of
+from scribewire.worker.partials import Partials
 from scribewire.worker.quanta import Decoded, Quantum
 
 MAX_RESUME_BYTES: Final = 4096
@@ -39,10 +40,6 @@ MAX_WAITING_FLUSHES: Final = 64
 # An engine that wants a segment again more often than this never ends it.
 MAX_AGAIN: Final = 3
 CONSUMED_STEP_SAMPLES: Final = samples_of_ms(100)
-# A changed partial may be shown ten times a second, and three windows are the quantum of a stream that keeps up.
-PARTIAL_STEP_SAMPLES: Final = 3 * WINDOW_SAMPLES
-# Words count as stable once this many partials in a row agreed on them.
-STABLE_AFTER: Final = 3
 
 _RESUME: Final = msgspec.msgpack.Decoder(tuple[bytes, bytes])
 
@@ -55,8 +52,8 @@ class Track:
     need no decoding.
     """
 
-    def __init__(self, opened: Open, gate: Gate) -> None:
-        """Open at the state that `opened.resume` holds.
+    def __init__(self, opened: Open, gate: Gate, *, stable_only: bool = False) -> None:
+        """Open at the state that `opened.resume` holds; with `stable_only`, partials hold what is stable.
 
         Raises LinkBroken when that is none.
         """
@@ -72,7 +69,8 @@ class Track:
         self._arrivals: deque[tuple[int, float]] = deque()
         self._queue: deque[_Segment | Silent | Flush | Finish] = deque()
         self._consumed = opened.first_sample
-        self._partials = _Partials()
+        self._numerals = numerals_of(opened.language) if opened.actual_numbers else None
+        self._partials = Partials(numerals=self._numerals, stable_only=stable_only)
 
     # --- in ----------------------------------------------------------------------------------------------------------
 
@@ -178,9 +176,10 @@ class Track:
         frames: list[Frame] = []
         if self._wants_partials and decoded.partial and not segment.catching_up:
             sample = segment.decoded_sample
-            stability = self._partials.offer(decoded.partial, sample)
-            if stability is not None:
-                frames.append(PartialResult(self._stream, " ".join(decoded.partial), sample, stability))
+            said = self._partials.offer(decoded.partial, sample)
+            if said is not None:
+                text, stability = said
+                frames.append(PartialResult(self._stream, text, sample, stability))
         return frames
 
     def _end(self, segment: _Segment, words: tuple[Word, ...], engine_state: bytes) -> Frame:
@@ -189,6 +188,8 @@ class Track:
         end, resume = segment.closed.end_sample, self._resume(segment.closed.state)
         if not words:
             return Settled(self._stream, end, resume)
+        if self._numerals is not None:
+            words = self._numerals.in_final(words)
         return FinalResult(self._stream, tuple(straighten(words, segment.first_sample, end)), end, resume)
 
     # --- out ---------------------------------------------------------------------------------------------------------
@@ -290,32 +291,6 @@ class _Segment:
         self._finish_taken = False
         # It waits from now on: the age of the audio is no sign that the worker is behind.
         self._arrivals = [max(arrived, now) for arrived in self._arrivals]
-
-
-class _Partials:
-    """Which partials to say, and how much of each is expected to survive.
-
-    Stability is the share of a partial's words that the last STABLE_AFTER partials, this one included, begin with.
-    """
-
-    def __init__(self) -> None:
-        self._latest: deque[tuple[str, ...]] = deque(maxlen=STABLE_AFTER)
-        self._next_sample = 0
-
-    def clear(self) -> None:
-        self._latest.clear()
-        self._next_sample = 0
-
-    def offer(self, words: tuple[str, ...], sample: int) -> float | None:
-        """Give the stability of a partial to say; None when it comes too soon after the last."""
-        if sample < self._next_sample:
-            return None
-        self._next_sample = sample + PARTIAL_STEP_SAMPLES
-        self._latest.append(words)
-        if len(self._latest) < STABLE_AFTER:
-            return 0.0
-        common = takewhile(lambda column: len(set(column)) == 1, zip(*self._latest, strict=False))
-        return round(sum(1 for _ in common) / len(words), 3)
 
 
 def straighten(words: Iterable[Word], first_sample: int, end_sample: int) -> Iterable[tuple[str, int, int, float]]:
