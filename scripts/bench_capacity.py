@@ -15,16 +15,22 @@ from rich.progress import Progress
 from rich.table import Table
 
 from scoring import speech_clips
+from scribewire.bench.clips import Clip, Reel
+from scribewire.bench.figures import Spread, figures_of
+from scribewire.bench.load import Run
+from scribewire.bench.speaker import Plan
+from scribewire.bench.usage import Gauge
+from scribewire.client import Client
 from scribewire.core.audio import WINDOW_BYTES
 from scribewire.engines.base import Engine, Stream
 from scribewire.engines.table import create
 from service import Service, running
-from wire import BYTES_PER_S, Talk, lags_s, percentile
+from wire import BYTES_PER_S
 
 FRAME_S = 0.1
 # A bare stream is ended and begun again as often as sentences end.
 SEGMENT_S = 8.0
-BOUND_S = 0.2
+BOUND_MS = 200
 # Sessions do not begin all at once: each decodes its first second twice.
 STAGGER_S = 6.0
 
@@ -37,18 +43,16 @@ def speech(streams: int, seconds: float) -> list[bytes]:
     return [whole[at * step : at * step + int(seconds * BYTES_PER_S)] for at in range(streams)]
 
 
-async def lag_of_service(service: Service, streams: int, seconds: float) -> list[float]:
-    """Give the lag of every partial of some sessions that speak at once."""
-
-    async def one(place: int, pcm: bytes) -> list[float]:
-        talk = await Talk.open(service.socket_url + "/v2/realtime", service.key)
-        await talk.start()
-        await asyncio.sleep(STAGGER_S * place / streams)
-        await talk.send(pcm, frame_ms=1000 * FRAME_S)
-        return list(lags_s(await talk.stop(), frame_s=FRAME_S))
-
-    found = await asyncio.gather(*map(one, range(streams), speech(streams, seconds)))
-    return list(chain.from_iterable(found))
+async def lag_of_service(service: Service, kind: str, streams: int, seconds: float) -> Spread | None:
+    """Give the lag of the partials of some sessions that speak at once."""
+    plan = Plan(sessions=streams, seconds=seconds, warm_up_s=STAGGER_S, frame_ms=round(1000 * FRAME_S), type=kind)
+    spoken = speech(streams, plan.audio_s)
+    run = Run(plan, Reel([Clip(str(place), pcm) for place, pcm in enumerate(spoken)]))
+    gauge = Gauge(service.url)
+    async with Client(service.url, service.key) as client:
+        await run.go(client, (await client.status()).endpoint, gauge)
+    await gauge.close()
+    return figures_of(run).lag_ms
 
 
 def decode_paced(kind: str, audio: Sequence[bytes], begin_s: float, lags: multiprocessing.Queue[list[float]]) -> None:
@@ -78,7 +82,7 @@ def decode_paced(kind: str, audio: Sequence[bytes], begin_s: float, lags: multip
     lags.put(found)
 
 
-def lag_of_bare(kind: str, streams: int, seconds: float) -> list[float]:
+def lag_of_bare(kind: str, streams: int, seconds: float) -> Spread | None:
     """Give the lag of every partial of bare decoders, in as many processes as there are cores."""
     cores = os.cpu_count() or 1
     audio = speech(streams, seconds)
@@ -90,7 +94,7 @@ def lag_of_bare(kind: str, streams: int, seconds: float) -> list[float]:
     ]
     for process in processes:
         process.start()
-    found = list(chain.from_iterable(lags.get(timeout=20 * seconds) for _ in processes))
+    found = Spread.of(chain.from_iterable(lags.get(timeout=20 * seconds) for _ in processes))
     for process in processes:
         process.join()
     return found
@@ -115,17 +119,18 @@ async def main() -> None:
             async with running(settings) as service:
                 await asyncio.to_thread(service.initialize)
                 await asyncio.sleep(3.0)
-                ours = await lag_of_service(service, streams, options.seconds)
+                ours = await lag_of_service(service, options.type, streams, options.seconds)
             progress.advance(task)
             bare = await asyncio.to_thread(lag_of_bare, options.type, streams, options.seconds)
             progress.advance(task)
-            row = [f"{1000 * percentile(lags, share):.0f}" for lags in (ours, bare) for share in (0.5, 0.95, 0.99)]
-            table.add_row(str(streams), *row)
-            for name, lags in (("service", ours), ("bare", bare)):
-                if percentile(lags, 0.95) <= BOUND_S:
+            row = []
+            for name, lag in (("service", ours), ("bare", bare)):
+                row += [f"{lag.p50:.0f}", f"{lag.p95:.0f}", f"{lag.p99:.0f}"] if lag else ["-"] * 3
+                if lag and lag.p95 <= BOUND_MS:
                     largest[name] = streams
+            table.add_row(str(streams), *row)
     Console().print(table)
-    print(f"largest with p95 within {BOUND_S:.1f} s: service {largest['service']}, bare engine {largest['bare']}")
+    print(f"largest with p95 within {BOUND_MS} ms: service {largest['service']}, bare engine {largest['bare']}")
 
 
 if __name__ == "__main__":

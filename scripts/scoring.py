@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import csv
 import os
-import re
 import wave
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import jiwer
+from scribewire.bench.wer import Score
 
 CLIPS_VARIABLE = "SCRIBEWIRE_CLIPS"
 _BESIDE = Path(__file__).resolve().parents[2] / "shared" / "clips"
@@ -30,23 +29,6 @@ class Clip:
             assert (sound.getframerate(), sound.getnchannels(), sound.getsampwidth()) == (16_000, 1, 2), self.path
             pcm: bytes = sound.readframes(sound.getnframes())
             return pcm
-
-
-@dataclass(frozen=True, slots=True)
-class Score:
-    """Word errors against the words of the references."""
-
-    errors: int
-    words: int
-
-    @property
-    def wer(self) -> float:
-        """Give errors per reference word."""
-        return self.errors / self.words if self.words else float(self.errors > 0)
-
-    def __add__(self, other: Score) -> Score:
-        """Pool two scores: errors and words add up, rates do not."""
-        return Score(self.errors + other.errors, self.words + other.words)
 
 
 def clips_folder() -> Path:
@@ -70,24 +52,6 @@ def noise_clips() -> list[Clip]:
     """Read noise.tsv."""
     folder = clips_folder()
     return [Clip(folder / row["file"]) for row in _rows(folder / "noise.tsv")]
-
-
-def normalise(text: str) -> str:
-    """Give lower-case words with single spaces.
-
-    Curly apostrophes become straight and stay inside words (`you'll` is one word); every other sign separates.
-    """
-    text = re.sub(r"[^a-z0-9' ]", " ", text.lower().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'"))
-    return " ".join(word for word in (part.strip("'") for part in text.split()) if word)
-
-
-def score(reference: str, heard: str) -> Score:
-    """Count the fewest substitutions, deletions and insertions between the two, normalised."""
-    reference, heard = normalise(reference), normalise(heard)
-    if not reference:
-        return Score(len(heard.split()), 0)
-    outcome = jiwer.process_words(reference, heard)
-    return Score(outcome.substitutions + outcome.deletions + outcome.insertions, len(reference.split()))
 
 
 def by_group(scored: Iterable[tuple[Clip, Score]]) -> dict[str, Score]:

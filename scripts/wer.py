@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 from rich.progress import Progress
 
-from scoring import Clip, Score, by_group, noise_clips, print_table, score, speech_clips
+from scoring import Clip, by_group, noise_clips, print_table, speech_clips
+from scribewire.bench.wer import Score, score
 from scribewire.engines.gate import create_gate
 from scribewire.engines.table import create
 from scribewire.settings import GateSettings

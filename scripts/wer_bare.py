@@ -13,7 +13,8 @@ from statistics import median
 
 import pocketsphinx
 
-from scoring import by_group, noise_clips, print_table, score, speech_clips
+from scoring import by_group, noise_clips, print_table, speech_clips
+from scribewire.bench.wer import score
 from scribewire.core.audio import SAMPLE_BYTES, SAMPLE_RATE_HZ, s_of_samples
 from scribewire.core.events import Word
 from scribewire.engines.base import Engine, Outcome, Stream
