@@ -146,6 +146,20 @@ async def test_transcribe_as_jsonl_prints_partials_and_finals_as_the_wire_has_th
     assert service.upgrades[0][0].endswith("?type=quality")
 
 
+async def test_transcribe_passes_on_what_is_asked_of_the_text(tmp_path: Path) -> None:
+    async with running(hears_speech()) as service:
+        asked = ("--numbers", "--vocabulary", "Scribewire", "--vocabulary", "half past")
+        arguments = ("transcribe", "-", *asked, "--url", service.url, "--key", "k")
+        ran = await run(*arguments, data_dir=tmp_path, stdin=bytes(640))
+    assert ran.code == 0, ran.err
+    assert service.said[0] == {
+        "action": "start",
+        "partial": False,
+        "actual_numbers": True,
+        "vocabulary": ["Scribewire", "half past"],
+    }
+
+
 async def test_on_a_terminal_the_partial_grows_under_the_finals(tmp_path: Path) -> None:
     terminal, inner = pty.openpty()
     async with running(hears_speech()) as service:

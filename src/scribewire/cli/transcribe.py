@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
 from enum import StrEnum
+from functools import partial
 from typing import Annotated
 
 import msgspec
@@ -57,6 +59,11 @@ def transcribe(
     *,
     language: Annotated[str | None, typer.Option(help="Language tag; unset, the service's default.")] = None,
     type_: Annotated[Type, typer.Option("--type", help="Quick and cheap, or better.")] = Type.FAST,
+    numbers: Annotated[bool, typer.Option("--numbers", help="Digits instead of number words.")] = False,
+    vocabulary: Annotated[
+        list[str] | None,
+        typer.Option(metavar="WORD", help="A word or phrase to expect, for engines that mind it; may be repeated."),
+    ] = None,
     pace: Annotated[Pace, typer.Option(help="As it would be spoken, or as fast as the service takes it.")] = Pace.FAST,
     format_: Annotated[
         Format, typer.Option("--format", help="Finals as lines, or every partial and final as a line of JSON.")
@@ -66,17 +73,30 @@ def transcribe(
     data_dir: DataDir = None,
 ) -> None:
     """Transcribe a file or a pipe. Starts the service's workers first if the key may; Ctrl-C ends it with the rest."""
-    asyncio.run(_transcribe(client_of(url, key, data_dir), source, language, type_, pace, format_))
+    client = client_of(url, key, data_dir)
+    open_session = partial(
+        client.session,
+        language=language,
+        type=type_.value,
+        partial=_shows_partials(format_),
+        actual_numbers=numbers,
+        vocabulary=vocabulary or (),
+    )
+    asyncio.run(_transcribe(client, open_session, source, pace, format_))
 
 
 async def _transcribe(
-    client: Client, source: str, language: str | None, type_: Type, pace: Pace, format_: Format
+    client: Client,
+    open_session: Callable[[], AbstractAsyncContextManager[Session]],
+    source: str,
+    pace: Pace,
+    format_: Format,
 ) -> None:
     audio = read_audio(source)
     first = await anext(audio, b"")  # a file that cannot be read should not start a service
     async with client:
         await make_ready(client)
-        async with client.session(language=language, type=type_.value, partial=_shows_partials(format_)) as session:
+        async with open_session() as session:
             blocks = _from_first(first, audio)
             feeding = asyncio.create_task(_feed(session, in_real_time(blocks) if pace is Pace.REALTIME else blocks))
             asyncio.get_running_loop().add_signal_handler(signal.SIGINT, feeding.cancel)
