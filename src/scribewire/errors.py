@@ -247,6 +247,13 @@ class EngineMissing(ScribewireError):
     sentence = "An engine that is asked for is not installed."
 
 
+class ModelBroken(ScribewireError):
+    """A model could not be pulled or imported, or is not as its manifest says."""
+
+    code = "model_broken"
+    sentence = "A model could not be had, or is damaged."
+
+
 class ExtraMissing(ScribewireError):
     """A command needs an extra that is not installed."""
 

@@ -68,9 +68,7 @@ class ServerSettings(_Group):
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8000, ge=0, le=65_535, description="Port to listen on; 0 takes a free one.")
     public_url: Annotated[str, AfterValidator(_check_websocket_url)] = Field(
-        "",
-        description="WebSocket base URL that clients are told, such as wss://realtime.example.org; empty derives it "
-        "from the request.",
+        "", description="WebSocket base URL that clients are told, as wss://host; empty derives it from the request."
     )
     trusted_proxies: Texts = Field(
         ("127.0.0.1", "::1"), description="Addresses or networks whose X-Forwarded-* headers are believed."
@@ -210,6 +208,9 @@ class EnginesSettings(_Group):
     )
     second_pass_wait_s: Seconds = Field(
         1.0, description="Longest that a final waits for its second pass; then it goes out as it is."
+    )
+    mirror_url: str = Field(
+        "", pattern="^(https?://.+)?$", description="Base URL in place of scheme and host of the models' sources."
     )
     languages: Annotated[dict[str, LanguageSettings], BeforeValidator(_parse_json)] = Field(
         {"en": LanguageSettings(fast="pocketsphinx:fast", quality="pocketsphinx:quality")},

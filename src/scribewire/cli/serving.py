@@ -53,7 +53,7 @@ def serve(
     lifeline_fd: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Run the service: REST, WebSocket and the workers, on one port."""
-    with _needs_server("scribewire serve"):
+    with needs_server("scribewire serve"):
         from scribewire import settings
 
         # Before the gateway: what is wrong with the settings is said at once.
@@ -78,7 +78,7 @@ def worker(
     config: Config = None,
 ) -> None:
     """Run one worker by itself: it loads the engines and waits for gateways."""
-    with _needs_server("scribewire worker"):
+    with needs_server("scribewire worker"):
         from scribewire import settings
 
         loaded = settings.load(config)
@@ -96,7 +96,7 @@ def _end_with(lifeline_fd: int) -> None:
 
 
 @contextmanager
-def _needs_server(command: str) -> Iterator[None]:
+def needs_server(command: str) -> Iterator[None]:
     """Turn the absence of a library of the server extra into the sentence that says how to install it."""
     try:
         yield
