@@ -17,8 +17,11 @@ from scribewire.core.events import Word
 LANGUAGES: Final = frozenset({"da", "de", "en", "es", "fr", "it", "nl", "pt"})
 # A number below this stays a word where it stands alone: «one of them», «wait a second».
 SMALLEST: Final = 3.0
-# «million» alone does not say how many: with a number before it that is none of its own, it is 1.5 million.
-_SCALE: Final = re.compile(r"1(000){2,}")
+_DECIMAL: Final = re.compile(r"\d[.,]\d")
+_ZEROS: Final = re.compile(r"00+")
+_SCALE: Final = re.compile(r"100+")
+# «million» alone is no number: what stands before it says how many, «two and a half» or «a».
+_MILLION: Final = re.compile(r"1(000){2,}")
 _EDGES: Final = re.compile(r"(\W*)(.*?)(\W*)", re.DOTALL)
 
 _log = logging.getLogger(__name__)
@@ -77,8 +80,34 @@ class Numerals:
     def find(self, texts: Sequence[str], *, smallest: float = SMALLEST) -> list[Numeral]:
         """Give the numbers in order; none at all when the library fails, so that words stay words."""
         tokens = [_Token(text) for text in texts]
+        found = self._ask(tokens, smallest)
+        if counted := self._counted(tokens, found):
+            for at in counted:
+                tokens[at].is_word = True
+            found = self._ask(tokens, smallest)
+        return [
+            Numeral(one.start, one.end, tokens[one.start].before + one.text + tokens[one.end - 1].after)
+            for one in found
+            if not (one.end - one.start == 1 and _MILLION.fullmatch(one.text))
+        ]
+
+    def _counted(self, tokens: list[_Token], found: list[Any]) -> list[int]:
+        """Find what decimals count: the thousand of «two point five thousand», no number and no decimal place."""
+        counted = []
+        for one in found:
+            if _DECIMAL.search(one.text):
+                shorter = self._ask(tokens[one.start : one.end - 1], 0.0)
+                after = self._ask(tokens[one.end : one.end + 1], 0.0)
+                # Some languages take it for zeros at the decimal's end, others for a number beside it.
+                if any(_ZEROS.fullmatch(one.text.removeprefix(other.text)) for other in shorter):
+                    counted.append(one.end - 1)
+                elif any(_SCALE.fullmatch(other.text) for other in after):
+                    counted.append(one.end)
+        return counted
+
+    def _ask(self, tokens: list[_Token], smallest: float) -> list[Any]:
         try:
-            found = self._find_numbers(tokens, self._language, smallest)
+            return self._find_numbers(tokens, self._language, smallest)
         except BaseException as error:  # a panic of the library's is no Exception
             if isinstance(error, KeyboardInterrupt | SystemExit):
                 raise
@@ -86,28 +115,30 @@ class Numerals:
                 self._failed = True
                 _log.warning("Numbers stay words", extra={"language": self._language, "reason": type(error).__name__})
             return []
-        return [
-            Numeral(one.start, one.end, tokens[one.start].before + one.text + tokens[one.end - 1].after)
-            for one in found
-            if not (one.end - one.start == 1 and _SCALE.fullmatch(one.text))
-        ]
 
 
 def numerals_of(language: str) -> Numerals | None:
     """Give those of a language tag; None when its numbers stay words."""
     primary = language.partition("-")[0]
-    return Numerals(primary) if primary in LANGUAGES else None
+    if primary not in LANGUAGES:
+        return None
+    try:
+        return Numerals(primary)
+    except ImportError as error:
+        _log.warning("Numbers stay words", extra={"language": primary, "reason": str(error)})
+        return None
 
 
 class _Token:
     """A word as the library asks for it: without the signs around it, which part it from its neighbours."""
 
-    __slots__ = ("_bare", "after", "before")
+    __slots__ = ("_bare", "after", "before", "is_word")
 
     def __init__(self, text: str) -> None:
         match = _EDGES.fullmatch(text)
         assert match is not None, "it matches everything"
         self.before, self._bare, self.after = match.groups()
+        self.is_word = False
 
     def text(self) -> str:
         return self._bare
@@ -116,4 +147,4 @@ class _Token:
         return bool(previous.after or self.before)
 
     def not_a_number_part(self) -> bool:
-        return False
+        return self.is_word
