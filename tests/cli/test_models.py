@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from scribewire.cli import app
 from tests.cli.run import run
 from tests.engines.models.source import SHERPA, VOSK, Served, Source, serving, zip_of
 
@@ -24,13 +26,20 @@ def mirror() -> Iterator[Source]:
         yield running
 
 
+@pytest.mark.parametrize("command", ["", "list", "pull", "verify", "remove", "import"])
+def test_every_command_has_a_help(command: str) -> None:
+    shown = CliRunner().invoke(app, ["models", *command.split(), "--help"], prog_name="scribewire")
+    assert shown.exit_code == 0
+    assert f"Usage: scribewire models {command}".strip() in shown.output
+
+
 async def test_a_model_is_pulled_listed_verified_and_removed(tmp_path: Path, mirror: Source) -> None:
     mirror_url = f"{mirror.url}/mirror/"
     pulled = await run("models", "pull", NAME, data_dir=tmp_path, SCRIBEWIRE_ENGINES__MIRROR_URL=mirror_url)
     assert (pulled.code, pulled.out) == (0, ""), pulled.err
     assert f"Licence of {NAME}: Apache-2.0" in pulled.err
     assert "vosk-model-en-us-0.22-lgraph.zip: 100 % of" in pulled.err
-    assert f"{NAME} is pulled, its checksum on first use. Use it as vosk:{NAME}" in pulled.err
+    assert f"{NAME} is pulled, its checksum on first use. To use it: engines.en.fast = vosk:{NAME}" in pulled.err
     assert (tmp_path / "models" / NAME / "am" / "final.mdl").read_bytes() == VOSK["am/final.mdl"]
 
     once_more = await run("models", "pull", NAME, data_dir=tmp_path)
@@ -68,7 +77,7 @@ async def test_a_folder_is_imported(tmp_path: Path) -> None:
     given = str(tmp_path / "given")
     imported = await run("models", "import", given, "--name", "mine", "--language", "en", data_dir=tmp_path)
     assert imported.code == 0, imported.err
-    assert "mine is imported. Use it as sherpa:mine, as in engines.en.fast." in imported.err
+    assert "mine is imported. To use it: engines.en.fast = sherpa:mine" in imported.err
     listed = await run("models", "list", data_dir=tmp_path)
     assert listed.out.splitlines()[-1].split()[:3] == ["mine", "sherpa", "en"]
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.filesize import decimal
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from scribewire.cli.control import Json
@@ -20,6 +20,7 @@ from scribewire.cli.terminal import complain, err, out, say
 from scribewire.errors import EngineMissing, ModelBroken
 
 if TYPE_CHECKING:
+    from scribewire.engines.models.manifest import Manifest
     from scribewire.settings import Settings
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A model, as `models list` names it.")]
@@ -69,14 +70,14 @@ def pull(
     model = catalogue.find(name)
     if model is None:
         raise EngineMissing(f"There is no model {name!r} in the catalogue: scribewire models list shows what there is.")
-    if not again and folder.is_whole(settings.models_dir / name):
+    if not again and folder.is_current(model, settings.models_dir):
         say(f"{name} is there already.")
         return
     if model.licence:
         say(f"Licence of {name}: {model.licence} ({model.page})")
     with _progress() as tell:
         pulled = pull_model(model, settings.models_dir, mirror_url=settings.engines.mirror_url, tell=tell)
-    say(f"{name} is pulled, its checksum {pulled.vouched}. Use it as {model.engine}:{name}, as in engines.en.fast.")
+    say(f"{name} is pulled, its checksum {pulled.vouched}. {_how_to_use(pulled)}")
 
 
 @models.command()
@@ -132,7 +133,12 @@ def import_model(
         known = importing.import_model(
             path, models_dir, name=name, engine=engine, languages=tuple(language or ()), tell=tell
         )
-    say(f"{known.name} is imported. Use it as {known.engine}:{known.name}, as in engines.en.fast.")
+    say(f"{known.name} is imported. {_how_to_use(known)}")
+
+
+def _how_to_use(model: Manifest) -> str:
+    language = next(iter(model.languages), "en")
+    return f"To use it: engines.{language}.fast = {model.engine}:{model.name}"
 
 
 def _settings(command: str, data_dir: Path | None, config: Path | None) -> Settings:
@@ -148,7 +154,7 @@ def _progress() -> Iterator[Callable[[str, int, int], None]]:
         yield _line_teller()
         return
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", table_column=Column(max_width=32, no_wrap=True, overflow="ellipsis")),
         BarColumn(),
         DownloadColumn(),
         TransferSpeedColumn(),

@@ -15,7 +15,7 @@ import pytest
 
 from scribewire.engines.models import find_model, languages_of, manifest, staging
 from scribewire.engines.models.download import Download, Patience
-from scribewire.engines.models.folder import remove, verify
+from scribewire.engines.models.folder import is_current, remove, verify
 from scribewire.engines.models.model import File, Vouched
 from scribewire.engines.models.pull import pull
 from scribewire.errors import ModelBroken
@@ -75,7 +75,7 @@ def test_a_broken_answer_is_resumed_where_it_stopped(source: Source, tmp_path: P
 def test_the_next_pull_goes_on_where_a_broken_one_stopped(source: Source, tmp_path: Path) -> None:
     model = archived(source, ARCHIVE)
     source.paths[PATH].breaks_after = [100]
-    with pytest.raises(ModelBroken, match=r"could not be fetched from 127\.0\.0\.1: .*Try again later"):
+    with pytest.raises(ModelBroken, match=r"could not be fetched from 127\.0\.0\.1: .*Pull again later to go on"):
         pull(model, tmp_path, patience=HURRIED)
     assert staging.has_leftovers(tmp_path, "tiny")
     pull(model, tmp_path, patience=HURRIED)
@@ -154,6 +154,11 @@ def test_a_busy_server_is_asked_again_and_a_lasting_no_is_not(source: Source, tm
     assert len(source.asked) == 5
 
 
+def test_an_address_that_is_none_is_told(source: Source, tmp_path: Path) -> None:
+    with pytest.raises(ModelBroken, match="cannot be understood"):
+        pull(archived(source, ARCHIVE), tmp_path, mirror_url="http://nowhere.invalid:port", patience=EAGER)
+
+
 def test_tries_are_counted(source: Source, tmp_path: Path) -> None:
     model = archived(source, ARCHIVE)
     source.paths[PATH].statuses = [503] * 100
@@ -218,7 +223,11 @@ def test_a_broken_pull_leaves_the_old_model_untouched(source: Source, tmp_path: 
 
 def test_a_new_model_replaces_the_old(source: Source, tmp_path: Path) -> None:
     pull(archived(source, ARCHIVE), tmp_path)
-    pull(archived(source, tar_of({**SHERPA, "tokens.txt": b"new"})), tmp_path)
+    assert is_current(archived(source, ARCHIVE), tmp_path)
+    newer = archived(source, tar_of({**SHERPA, "tokens.txt": b"new"}))
+    assert not is_current(newer, tmp_path)
+    pull(newer, tmp_path)
+    assert is_current(newer, tmp_path)
     assert files_in(tmp_path / "tiny")["tokens.txt"] == b"new"
 
 
@@ -309,6 +318,20 @@ def test_a_disk_that_fills_up_is_told_and_what_was_fetched_is_kept(source: Sourc
         pull(model, tmp_path, patience=EAGER, tell=fill_up)
     pull(model, tmp_path, patience=EAGER)
     assert source.ranges_asked() == ["", "bytes=100-"]
+
+
+def test_a_disk_that_fills_up_while_unpacking_is_told_too(source: Source, tmp_path: Path) -> None:
+    model = archived(source, ARCHIVE)
+
+    def fill_up(what: str, done_bytes: int, total_bytes: int) -> None:
+        if what.startswith("unpacking"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(ModelBroken, match="is full"):
+        pull(model, tmp_path, tell=fill_up)
+    assert not (tmp_path / ".pulls" / "tiny" / staging.NEW).exists()
+    pull(model, tmp_path)
+    assert len(source.asked) == 1
 
 
 def test_two_pulls_of_one_model_do_not_meet(source: Source, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from typing import Final
 import httpx
 import msgspec
 
+from scribewire import __version__
 from scribewire.engines.models.manifest import Entry, Told, hash_file, hash_open, tell_nobody
 from scribewire.engines.models.model import File
 from scribewire.errors import ModelBroken
@@ -34,7 +35,8 @@ class Patience:
 
     def client(self) -> httpx.Client:
         """Give a client that waits as long; it follows no redirect by itself."""
-        return httpx.Client(timeout=httpx.Timeout(self.read_s, connect=self.connect_s))
+        timeout = httpx.Timeout(self.read_s, connect=self.connect_s)
+        return httpx.Client(timeout=timeout, headers={"User-Agent": f"scribewire/{__version__}"})
 
 
 PATIENT: Final = Patience()
@@ -77,9 +79,13 @@ class Download:
                 return self._try_once()
             except (httpx.TransportError, _Again) as error:
                 reason = error
-        host = httpx.URL(self._url).host
-        said = str(reason) or type(reason).__name__
-        raise ModelBroken(f"{self._file.name} could not be fetched from {host}: {said}. Try again later.") from reason
+            except httpx.InvalidURL as error:
+                raise ModelBroken(f"The address of {self._file.name} cannot be understood: {error}.") from error
+        raise ModelBroken(
+            f"{self._file.name} could not be fetched from {httpx.URL(self._url).host}: "
+            f"{str(reason) or type(reason).__name__}. Pull again later to go on; without a network, "
+            "scribewire models import takes a model from a file."
+        ) from reason
 
     def _is_whole(self) -> bool:
         """Say whether a run before had all of it, which only a public checksum can tell."""

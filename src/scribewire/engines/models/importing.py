@@ -42,7 +42,7 @@ def import_model(
         known = Manifest(
             name=name,
             engine=_engine_of(root, path, engine or (row.engine if row else None)),
-            languages=languages or (row.languages if row else ()),
+            languages=tuple(tag.lower() for tag in languages) or (row.languages if row else ()),
             licence=row.licence if row else "",
             source=row.page if row else "",
             vouched=vouched,
