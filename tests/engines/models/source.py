@@ -59,7 +59,11 @@ def serving() -> Iterator[Source]:
         def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 - the base's name
             """Say nothing."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
+    class Server(ThreadingHTTPServer):
+        def handle_error(self, request: object, client_address: object) -> None:
+            """Say nothing of clients that left before their answer."""
+
+    with Server(("127.0.0.1", 0), Answers) as server:
         source = Source(f"http://127.0.0.1:{server.server_port}")
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
