@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from functools import cache
+from pathlib import Path
 
 import pytest
 
@@ -15,17 +16,19 @@ from scribewire.engines.base import Engine, Outcome, Stream
 from scribewire.errors import EngineMissing, ScribewireError
 from scribewire.tones import say, silence
 from tests.speech import clips
+from tests.tiny import sherpa
 
 FIRST = 16_000
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """An engine, and two utterances that it understands."""
+    """An engine, and two utterances that it understands. `write` makes its model in an empty folder, if one is made."""
 
     choice: str
     spoken: bytes
     then: bytes
+    write: Callable[[Path], Path] | None = None
 
 
 @cache
@@ -40,18 +43,23 @@ def cases() -> Iterator[Case]:
     claps = silence(100) + say("alfa bravo charlie delta")
     yield Case("claps:3000", claps, claps)
     yield Case("pocketsphinx:fast", utterance("rms-train"), utterance("awb-road"))
+    for write in (sherpa.write_ctc, sherpa.write_transducer, sherpa.write_nemo_ctc):
+        yield Case("sherpa", say("alfa bravo charlie delta echo"), say("foxtrot golf"), write)
 
 
 def parameters() -> Iterator[object]:
     for case in cases():
         marks = () if case.choice.startswith(("scripted", "claps")) else (pytest.mark.e2e,)
-        yield pytest.param(case, id=case.choice, marks=marks)
+        yield pytest.param(case, id=f"{case.choice}:{case.write.__name__}" if case.write else case.choice, marks=marks)
 
 
 @pytest.fixture(params=parameters(), scope="module")
-def case(request: pytest.FixtureRequest) -> Case:
-    assert isinstance(request.param, Case)
-    return request.param
+def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
+    case = request.param
+    assert isinstance(case, Case)
+    if case.write:
+        return replace(case, choice=f"{case.choice}:{case.write(tmp_path_factory.mktemp(case.choice))}", write=None)
+    return case
 
 
 def load(choice: str) -> Engine:

@@ -38,7 +38,9 @@ def test_an_engine_is_built_with_its_model() -> None:
 
 
 def test_an_unknown_engine_is_answered_with_those_there_are() -> None:
-    with pytest.raises(EngineMissing, match="no engine 'sphinx': the service brings pocketsphinx, scripted"):
+    with pytest.raises(
+        EngineMissing, match=f"no engine 'sphinx': the service brings {', '.join(row.name for row in table.ROWS)}"
+    ):
         table.create("sphinx:fast")
 
 

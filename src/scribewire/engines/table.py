@@ -28,6 +28,7 @@ class Row:
 
 ROWS: Final = (
     Row("pocketsphinx", "scribewire.engines.pocketsphinx:PocketSphinxEngine", ("pocketsphinx",), "server"),
+    Row("sherpa", "scribewire.engines.sherpa:SherpaEngine", ("sherpa_onnx",), "sherpa"),
     Row("scripted", "scribewire.engines.scripted:ScriptedEngine"),
 )
 
