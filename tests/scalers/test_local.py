@@ -30,7 +30,16 @@ pathlib.Path(socket + ".pid").write_text(str(os.getpid()))
 os.read(lifeline, 1)
 """
 STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + OBEDIENT
+# Takes its time, as one does whose sessions move.
+DRAINING = (
+    """
+import signal, sys, time
+signal.signal(signal.SIGTERM, lambda *_: (time.sleep(0.5), sys.exit(0)))
+"""
+    + OBEDIENT
+)
 CRASHING = "import sys; sys.exit(7)"
+DRAIN_S = 20.0
 
 
 def running(source: str) -> Callable[[str, str, int], Sequence[str]]:
@@ -60,7 +69,7 @@ def pid_of(sighting: Sighting) -> int:
 
 @pytest.fixture
 async def scaler() -> AsyncIterator[LocalScaler]:
-    made = LocalScaler(os.environ, command=running(OBEDIENT))
+    made = LocalScaler(os.environ, drain_s=DRAIN_S, command=running(OBEDIENT))
     yield made
     await made.close()
 
@@ -130,7 +139,7 @@ async def test_a_killed_child_is_seen_failed_with_the_signal_and_comes_back_unde
 
 async def test_a_child_that_keeps_crashing_is_restarted_later_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(local, "BACKOFF_FIRST_S", 0.05)
-    scaler = LocalScaler(os.environ, command=running(CRASHING))
+    scaler = LocalScaler(os.environ, drain_s=DRAIN_S, command=running(CRASHING))
     await scaler.scale(1)
     began = time.monotonic()
     await until(lambda seen: seen[0].failures >= 4, scaler)
@@ -143,7 +152,7 @@ async def test_a_child_that_keeps_crashing_is_restarted_later_each_time(monkeypa
 async def test_a_child_that_had_been_healthy_begins_its_failures_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(local, "BACKOFF_FIRST_S", 0.02)
     monkeypatch.setattr(local, "HEALTHY_AFTER_S", 0.0)
-    scaler = LocalScaler(os.environ, command=running(CRASHING))
+    scaler = LocalScaler(os.environ, drain_s=DRAIN_S, command=running(CRASHING))
     await scaler.scale(1)
     for _ in range(3):
         await until(lambda seen: seen[0].phase is Phase.FAILED, scaler)
@@ -153,7 +162,7 @@ async def test_a_child_that_had_been_healthy_begins_its_failures_anew(monkeypatc
 
 
 async def test_a_child_that_backs_off_stops_at_once_when_asked() -> None:
-    scaler = LocalScaler(os.environ, command=running(CRASHING))
+    scaler = LocalScaler(os.environ, drain_s=DRAIN_S, command=running(CRASHING))
     await scaler.scale(1)
     await until(lambda seen: seen[0].phase is Phase.FAILED, scaler)
     await scaler.scale(0)
@@ -163,7 +172,7 @@ async def test_a_child_that_backs_off_stops_at_once_when_asked() -> None:
 
 async def test_closing_kills_what_will_not_stop_and_leaves_no_zombie(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(local, "STOP_WAIT_S", 0.1)
-    scaler = LocalScaler(os.environ, command=running(STUBBORN))
+    scaler = LocalScaler(os.environ, drain_s=DRAIN_S, command=running(STUBBORN))
     await scaler.scale(2)
     pids = [pid_of(seen) for seen in await scaler.observe()]
     await scaler.close()
@@ -171,11 +180,35 @@ async def test_closing_kills_what_will_not_stop_and_leaves_no_zombie(monkeypatch
     assert await scaler.observe() == []
 
 
+async def test_a_child_that_drains_is_not_killed_before_its_time(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(local, "STOP_WAIT_S", 0.1)
+    scaler = LocalScaler(os.environ, drain_s=DRAIN_S, command=running(DRAINING))
+    await scaler.scale(1)
+    pid_of((await scaler.observe())[0])
+    await scaler.scale(0)
+    await until(lambda seen: seen == [], scaler)
+    assert "killed" not in caplog.text
+    await scaler.close()
+
+
+async def test_a_child_that_does_not_end_with_its_drain_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "STOP_WAIT_S", 0.1)
+    scaler = LocalScaler(os.environ, drain_s=0.1, command=running(STUBBORN))
+    await scaler.scale(1)
+    pid = pid_of((await scaler.observe())[0])
+    await scaler.scale(0)
+    await until(lambda seen: seen == [], scaler, within_s=2.0)
+    assert not psutil.pid_exists(pid)
+    await scaler.close()
+
+
 async def test_a_spawn_that_fails_is_told_without_paths() -> None:
     def nowhere(name: str, address: str, lifeline: int) -> Sequence[str]:
         return ("/nowhere/at/all",)
 
-    scaler = LocalScaler(os.environ, command=nowhere)
+    scaler = LocalScaler(os.environ, drain_s=DRAIN_S, command=nowhere)
     with pytest.raises(InitializeFailed) as caught:
         await scaler.scale(1)
     assert caught.value.details == "a worker could not be spawned (No such file or directory)"
@@ -202,7 +235,7 @@ def command(name, address, lifeline):
     return (sys.executable, "-S", "-c", sys.argv[1], address.removeprefix("unix:"), str(lifeline))
 
 async def main():
-    scaler = LocalScaler(os.environ, command=command)
+    scaler = LocalScaler(os.environ, drain_s=20.0, command=command)
     await scaler.scale(2)
     for seen in await scaler.observe():
         print(seen.address.removeprefix("unix:"), flush=True)

@@ -23,7 +23,7 @@ BACKOFF_FIRST_S: Final = 0.5
 BACKOFF_LAST_S: Final = 30.0
 # A worker that lived this long was healthy: what kills it later is a new trouble, not the old one again.
 HEALTHY_AFTER_S: Final = 60.0
-# What a worker gets between SIGTERM and SIGKILL. It is idle by then, or its gateway is ending.
+# What a worker without sessions gets between SIGTERM and SIGKILL, and any worker once it should have drained.
 STOP_WAIT_S: Final = 5.0
 # sun_path holds 104 bytes on macOS and 108 on Linux, its terminating zero included.
 _LONGEST_SOCKET_PATH_BYTES: Final = 103
@@ -40,10 +40,14 @@ def worker_command(name: str, address: str, lifeline: int) -> Sequence[str]:
 
 
 class LocalScaler(Scaler):
-    """Spawns workers that listen on Unix sockets in a private folder. `environment` is all that a child gets."""
+    """Spawns workers that listen on Unix sockets in a private folder. `environment` is all that a child gets.
 
-    def __init__(self, environment: Mapping[str, str], *, command: Command = worker_command) -> None:
+    A worker that is to stop may take `drain_s` for its sessions to move before it is killed.
+    """
+
+    def __init__(self, environment: Mapping[str, str], *, drain_s: float, command: Command = worker_command) -> None:
         self.environment = dict(environment)
+        self._drain_s = drain_s
         self._command = command
         self._children: dict[str, _Child] = {}
         self._spawned = 0
@@ -67,10 +71,13 @@ class LocalScaler(Scaler):
         return [child.sight() for child in self._children.values()]
 
     async def close(self) -> None:
-        """Stop all children, kill those that will not, and remove the folder of their sockets."""
+        """Stop all children, kill those that will not, and remove the folder of their sockets.
+
+        Nothing can move from here on, so nobody gets the time to drain.
+        """
         for child in self._children.values():
             child.stop()
-        await asyncio.gather(*(child.wait_gone() for child in self._children.values()))
+        await asyncio.gather(*(child.wait_gone(STOP_WAIT_S) for child in self._children.values()))
         self._children.clear()
         if self._lifeline is not None:
             self._lifeline.close()
@@ -89,7 +96,7 @@ class LocalScaler(Scaler):
             raise InitializeFailed(f"a worker could not be prepared ({error.strerror})") from error
         socket = self._run_dir / f"{name}.sock"
         arguments = self._command(name, f"unix:{socket}", self._lifeline.read_fd)
-        child = _Child(name, socket, arguments, self.environment, self._lifeline.read_fd)
+        child = _Child(name, socket, arguments, self.environment, self._lifeline.read_fd, self._drain_s + STOP_WAIT_S)
         await child.start()
         self._children[name] = child
 
@@ -112,13 +119,20 @@ class _Child:
     """One worker under its name: its process, and the next one when that crashes."""
 
     def __init__(
-        self, name: str, socket: Path, arguments: Sequence[str], environment: Mapping[str, str], lifeline_fd: int
+        self,
+        name: str,
+        socket: Path,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        lifeline_fd: int,
+        stop_wait_s: float,
     ) -> None:
         self._name = name
         self._socket = socket
         self._arguments = arguments
         self._environment = environment
         self._lifeline_fd = lifeline_fd
+        self._stop_wait_s = stop_wait_s
         self._phase = Phase.STARTING
         self._reason = ""
         self._failures = 0
@@ -150,9 +164,13 @@ class _Child:
         """Ask it to end; it is killed when it does not."""
         self._stop_asked.set()
 
-    async def wait_gone(self) -> None:
-        """Wait until its process is reaped: bounded, for the last resort is SIGKILL."""
-        if self._keeper is not None:
+    async def wait_gone(self, within_s: float) -> None:
+        """Wait until its process is reaped; it is killed when that takes longer."""
+        if self._keeper is None:
+            return
+        await asyncio.wait([self._keeper], timeout=within_s)
+        if not self._keeper.done():
+            self._kill()
             await asyncio.wait([self._keeper])
 
     async def _spawn(self) -> None:
@@ -220,12 +238,16 @@ class _Child:
         assert self._process is not None
         with suppress(ProcessLookupError):
             self._process.terminate()
-        await asyncio.wait([ended], timeout=STOP_WAIT_S)
+        await asyncio.wait([ended], timeout=self._stop_wait_s)
         if not ended.done():
-            _log.warning("A worker did not stop in time and is killed", extra={"worker": self._name})
-            with suppress(ProcessLookupError):
-                # Its session is its own, so the group is the worker and what it forked.
-                os.killpg(self._process.pid, signal.SIGKILL)
+            self._kill()
+
+    def _kill(self) -> None:
+        assert self._process is not None
+        _log.warning("A worker did not stop in time and is killed", extra={"worker": self._name})
+        with suppress(ProcessLookupError):
+            # Its session is its own, so the group is the worker and what it forked.
+            os.killpg(self._process.pid, signal.SIGKILL)
 
 
 def make_run_dir() -> Path:

@@ -15,7 +15,7 @@ from scribewire.settings import PREFIX, Settings
 def _local(settings: Settings) -> Scaler:
     # A worker knows nothing of keys and stores, so of our own variables it gets only what `environment` names.
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
-    return LocalScaler({**inherited, **settings.environment()})
+    return LocalScaler({**inherited, **settings.environment()}, drain_s=settings.server.grace_s)
 
 
 def _static(settings: Settings) -> Scaler:
