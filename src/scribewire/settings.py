@@ -104,12 +104,14 @@ class AutoscalingSettings(_Group):
     target_utilisation: float = Field(
         0.8, gt=0, le=1, description="Share of the slots in use above which another worker is wanted."
     )
+    spare_slots: int = Field(0, ge=0, le=100_000, description="Free slots that are kept besides, if that is more.")
     cooldown_s: Seconds = Field(
-        60.0, description="Seconds that fewer workers must have sufficed before one is stopped."
+        60.0, description="Seconds that fewer workers must have sufficed before the others are stopped."
     )
     idle_s: Seconds = Field(
         300.0, description="Seconds without a session or an initialize before all workers are stopped."
     )
+    wake_on_start: bool = Field(default=False, description="Let a session's start do what an initialize does.")
     start_wait_s: Seconds = Field(120.0, description="Longest wait in seconds for the first worker to become ready.")
 
     @model_validator(mode="after")

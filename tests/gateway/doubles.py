@@ -229,10 +229,10 @@ class InMemoryScaler(Scaler):
         if self.refuses is not None:
             raise self.refuses
         for name in victims:
-            await self.workers.pop(name).stop()
-        while len(self.workers) > count:
-            await self.workers.popitem()[1].stop()
-        while len(self.workers) < count:
+            await self._end(self.workers[name])
+        for worker in self._staying()[count:]:
+            await self._end(worker)
+        while len(self._staying()) < count:
             self._made += 1
             make = self.makes.pop(0) if len(self.makes) > 1 else self.makes[0]
             worker = make(f"w{self._made}", self.folder, slots=self.slots)
@@ -240,14 +240,28 @@ class InMemoryScaler(Scaler):
             await worker.start()
 
     async def observe(self) -> list[Sighting]:
+        for worker in tuple(self.workers.values()):
+            if worker.phase == "draining" and not worker.live:
+                await self._end(worker)
         return [
-            self.failed.get(name) or Sighting(name, Phase.RUNNING, worker.address)
+            self.failed.get(name) or Sighting(name, _seen_phase(worker), worker.address)
             for name, worker in self.workers.items()
         ]
 
     async def close(self) -> None:
         for worker in self.workers.values():
             await worker.stop()
+
+    def _staying(self) -> list[ScriptedWorker]:
+        return [worker for worker in self.workers.values() if worker.phase != "draining"]
+
+    async def _end(self, worker: ScriptedWorker) -> None:
+        """Stop it, or have it drain first if it has streams."""
+        if not worker.live:
+            await self.workers.pop(worker.name).stop()
+        elif worker.phase != "draining":
+            worker.phase = "draining"
+            worker.say(frames.Draining("it was told to stop"))
 
     def fail(self, name: str, failures: int) -> None:
         """Show a worker as crashed."""
@@ -267,3 +281,7 @@ class InMemoryTargets:
     async def write_target(self, count: int) -> None:
         self.written.append(count)
         self.stored = (count, time.time())
+
+
+def _seen_phase(worker: ScriptedWorker) -> Phase:
+    return Phase.STOPPING if worker.phase == "draining" else Phase.RUNNING

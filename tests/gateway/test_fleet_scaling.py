@@ -9,10 +9,7 @@ from pathlib import Path
 import pytest
 
 from scribewire import frames
-from scribewire.errors import (
-    ServiceStopping,
-    StoreFailed,
-)
+from scribewire.errors import InitializeFailed, ScaledDown, ServiceStopping, StoreFailed
 from scribewire.gateway import fleet as fleet_module
 from scribewire.gateway.fleet import Fleet, Status, WorkerPhase, bounds_of
 from scribewire.settings import ScalerSettings, Settings
@@ -100,14 +97,33 @@ async def test_workers_come_as_slots_fill_and_an_idle_one_goes_after_the_cooldow
     assert (fleet.live, list(scaler.workers)) == (1, ["w1"])
 
 
-async def test_a_worker_with_sessions_is_never_a_victim(started: Started) -> None:
+async def test_a_victim_with_sessions_drains_while_the_others_take_them(started: Started) -> None:
+    fleet, scaler = await started(chosen=settings(max_workers=2, cooldown_s=0.1), slots=3)
+    await fleet.initialize()
+    heard: dict[str, list[frames.Frame]] = {"w1": [], "w2": []}
+    streams = [await fleet.open_stream(REQUEST, heard["w1"].append) for _ in range(3)]
+    await eventually(lambda: fleet.view().workers[-1].worker == "w2" and fleet.view().workers[-1].slots)
+    moving = await fleet.open_stream(REQUEST, heard["w2"].append)
+    assert (streams[0].worker, moving.worker) == ("w1", "w2")
+    for stream in streams[1:]:
+        stream.abort()
+    await eventually(lambda: [type(frame) for frame in heard["w2"]] == [frames.Draining])
+    assert scaler.scaled[-1] == (1, ("w2",))
+    assert [view.phase for view in fleet.view().workers] == [WorkerPhase.READY, WorkerPhase.STOPPING]
+    assert (await fleet.open_stream(REPLACEMENT, ignore)).worker == "w1"
+    moving.abort()
+    await eventually(lambda: list(scaler.workers) == ["w1"])
+    assert heard["w1"] == []
+    assert (fleet.live, fleet.view().target) == (2, 1)
+
+
+async def test_a_worker_whose_sessions_have_nowhere_to_go_stays(started: Started) -> None:
     fleet, scaler = await started(chosen=settings(max_workers=2, cooldown_s=0.05), slots=3)
     await fleet.initialize()
     streams = await fill(fleet, 3)
     await eventually(lambda: fleet.view().workers[-1].worker == "w2" and fleet.view().workers[-1].slots)
     streams += await fill(fleet, 1)
-    for stream in streams[:2]:
-        stream.abort()
+    streams[0].abort()
     await asyncio.sleep(0.2)
     assert sorted(scaler.workers) == ["w1", "w2"]
 
@@ -125,6 +141,21 @@ async def test_all_workers_go_after_the_idle_time_and_initialize_brings_one_back
     await eventually(lambda: targets.written[-1] == 0)
     await fleet.initialize()
     assert list(scaler.workers) == ["w2"]
+
+
+async def test_a_session_wakes_the_service_when_that_is_allowed(started: Started) -> None:
+    fleet, scaler = await started(chosen=settings(wake_on_start=True))
+    streams = await asyncio.gather(*(fleet.open_stream(REQUEST, ignore) for _ in range(2)))
+    assert [stream.worker for stream in streams] == ["w1", "w1"]
+    assert scaler.scaled[0] == (1, ())
+
+
+async def test_a_session_that_wakes_a_service_that_cannot_start_is_told(started: Started) -> None:
+    fleet, scaler = await started(chosen=settings(wake_on_start=True))
+    scaler.refuses = InitializeFailed("no room")
+    with pytest.raises(ScaledDown):
+        await fleet.open_stream(REQUEST, ignore)
+    assert fleet.status() is Status.SCALED_DOWN
 
 
 # --- the target ------------------------------------------------------------------------------------------------------
@@ -171,7 +202,7 @@ async def test_a_store_that_fails_stops_nothing(started: Started) -> None:
 
 async def test_stopping_ends_every_wait_and_every_stream(folder: Path) -> None:
     scaler = InMemoryScaler(folder, slots=1)
-    fleet = Fleet(settings(max_workers=1), scaler, InMemoryTargets())
+    fleet = Fleet(settings(max_workers=1), scaler, InMemoryTargets(), name="tests")
     await fleet.start()
     await fleet.initialize()
     heard: list[frames.Frame] = []
@@ -189,7 +220,7 @@ async def test_stopping_ends_every_wait_and_every_stream(folder: Path) -> None:
 
 
 async def test_stopping_ends_an_initialize(folder: Path) -> None:
-    fleet = Fleet(settings(), InMemoryScaler(folder, [NeverGetsReady]), InMemoryTargets())
+    fleet = Fleet(settings(), InMemoryScaler(folder, [NeverGetsReady]), InMemoryTargets(), name="tests")
     await fleet.start()
     waiting = asyncio.create_task(fleet.initialize())
     await eventually(lambda: fleet.view().workers)

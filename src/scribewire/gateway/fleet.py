@@ -159,12 +159,15 @@ class Fleet:
             return
         if self._stopping:
             raise ServiceStopping
+        self._want_one()
+        if self._starting is not None:
+            await asyncio.shield(self._starting)
+
+    def _want_one(self) -> None:
+        """Want a worker at least, and the idle time to begin anew."""
         self._memory = policy.initialize(self._memory, self._loop.time())
-        if self.status() is Status.READY:
-            return
-        if self._starting is None:
+        if self._starting is None and self.status() is not Status.READY:
             self._starting = self._begin_start()
-        await asyncio.shield(self._starting)
 
     def _begin_start(self) -> asyncio.Future[None]:
         start: asyncio.Future[None] = self._loop.create_future()
@@ -192,13 +195,16 @@ class Fleet:
         """Give the session a stream in some worker, waiting its turn. Cancelled, it leaves nothing behind.
 
         The listener hears nothing before this returns. Raises ScaledDown when no worker is wanted (a replacement waits
-        even then), AtCapacity when none had a free slot in time, EngineFailed when that happens to a replacement,
-        UnknownLanguage, UnknownType or EngineMissing when the workers do not serve it, ServiceStopping.
+        even then, and with wake_on_start one is wanted), AtCapacity when none had a free slot in time, EngineFailed
+        when that happens to a replacement, UnknownLanguage, UnknownType or EngineMissing when the workers do not serve
+        it, ServiceStopping.
         """
         if self._stopping:
             raise ServiceStopping
         if self.status() is Status.SCALED_DOWN and not request.replacement:
-            raise ScaledDown
+            if not self._settings.autoscaling.wake_on_start:
+                raise ScaledDown
+            self._want_one()
         if self.waiting >= self._settings.limits.sessions:
             raise AtCapacity(retry_after_s=self._retry_after_s())
         waiter = Waiter(request, listener, self._loop.time(), self._loop.create_future())
@@ -323,20 +329,19 @@ class Fleet:
         staying = [worker for worker in self._workers.values() if worker.phase is not WorkerPhase.STOPPING]
         demand = policy.Demand(self.live, self.waiting)
         before = self._memory.wanted
-        decision = policy.decide(demand, [worker.load for worker in staying], self._bounds, self._memory, now)
+        loads = [worker.load for worker in self._workers.values()]
+        decision = policy.decide(demand, loads, self._bounds, self._memory, now)
         self._memory = decision.memory
         if decision.wanted != before:
             _log.info("Another number of workers is wanted", extra={"wanted": decision.wanted, "before": before})
         hung = [worker.sighting.worker for worker in staying if _is_hung(worker, now)]
-        # What still has live sessions stays for now, wanted or not.
-        count = max(decision.wanted, len(staying) - len(decision.victims))
-        if (count, decision.victims, hung) == (len(staying), (), []) or now < self._scale_not_before:
+        if (decision.count, decision.victims, hung) == (len(staying), (), []) or now < self._scale_not_before:
             return
         victims = tuple(dict.fromkeys((*decision.victims, *hung)))
         for name in victims:
             self._workers[name].retiring = True
         self._changed()
-        if await self._scale(count, victims):
+        if await self._scale(decision.count, victims):
             await self._observe()
 
     async def _scale(self, count: int, victims: tuple[str, ...]) -> bool:
@@ -438,6 +443,7 @@ def bounds_of(settings: Settings) -> policy.Bounds:
         min_workers=scaling.min_workers,
         max_workers=max(1, scaling.max_workers or natural),
         target_utilisation=scaling.target_utilisation,
+        spare_slots=scaling.spare_slots,
         cooldown_s=scaling.cooldown_s,
         idle_s=scaling.idle_s,
     )

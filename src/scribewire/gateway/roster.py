@@ -102,8 +102,9 @@ class Member:
     @property
     def load(self) -> policy.WorkerLoad:
         """Give what the policy looks at."""
-        slots = self.said.slots if self.said and self.phase is WorkerPhase.READY else None
-        return policy.WorkerLoad(self.sighting.worker, slots, self.live)
+        phase = self.phase
+        slots = self.said.slots if self.said and phase is WorkerPhase.READY else None
+        return policy.WorkerLoad(self.sighting.worker, slots, self.live, ending=phase is WorkerPhase.STOPPING)
 
     def view(self) -> WorkerView:
         """Give what metrics and administrators look at."""
