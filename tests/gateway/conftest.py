@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -17,6 +18,7 @@ from scribewire.gateway.fleet import Fleet
 from scribewire.gateway.store import Store
 from scribewire.scalers.local import make_run_dir
 from scribewire.settings import Settings
+from tests.gateway.databases import postgresql, run_sql, sqlite_url
 from tests.gateway.doubles import InMemoryScaler, InMemoryTargets, ScriptedWorker
 from tests.gateway.fleets import Started, settings
 from tests.gateway.rig import Rig, open_rig
@@ -94,3 +96,30 @@ async def started(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     yield start
     for fleet in fleets:
         await fleet.stop()
+
+
+database_names = (f"test_{number}" for number in itertools.count())
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[str]:
+    with postgresql() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.e2e)])
+async def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Give the URL of an empty database."""
+    if request.param == "sqlite":
+        return sqlite_url(tmp_path / "store.db")
+    cluster: str = request.getfixturevalue("cluster")
+    name = next(database_names)
+    await run_sql(cluster.format(name="postgres"), f"CREATE DATABASE {name}")
+    return cluster.format(name=name)
+
+
+@pytest.fixture
+async def store(url: str) -> AsyncIterator[Store]:
+    store = await Store.open(url)
+    yield store
+    await store.close()

@@ -9,8 +9,11 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
 
 _OPTIONS = "-c listen_addresses='' -c fsync=off -c shared_buffers=16MB -c unix_socket_directories={folder}"
 
@@ -22,6 +25,22 @@ def find_postgresql() -> Path | None:
         return Path(on_path).parent
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda program: int(program.parts[-3]))
     return found[-1].parent if found else None
+
+
+def sqlite_url(path: Path) -> str:
+    return f"sqlite+aiosqlite:///{path}"
+
+
+async def run_sql(url: str, *statements: str) -> list[Any]:
+    """Run statements as they are, and give the rows of the last that has any."""
+    engine = create_async_engine(url, isolation_level="AUTOCOMMIT")
+    rows: list[Any] = []
+    async with engine.connect() as connection:
+        for statement in statements:
+            result = await connection.execute(text(statement))
+            rows = list(result.all()) if result.returns_rows else rows
+    await engine.dispose()
+    return rows
 
 
 @contextmanager

@@ -117,7 +117,7 @@ class ScriptedWorker:
         self._tasks.add(asyncio.current_task())  # type: ignore[arg-type] # a connection is served by a task
         beating = asyncio.create_task(self._beat())
         self._tasks.add(beating)
-        self._writers = {writer}
+        self._writers.add(writer)
         cutter = frames.FrameReader()
         with suppress(ConnectionError):  # an abrupt end is one way for a gateway to leave
             while chunk := await reader.read(65_536):
@@ -220,7 +220,7 @@ class InMemoryScaler(Scaler):
         self.failed: dict[str, Sighting] = {}
         self.refuses: Exception | None = None
         self.hangs = False
-        self._made = 0
+        self.made = 0
 
     async def scale(self, count: int, *, victims: Sequence[str] = ()) -> None:
         self.scaled.append((count, tuple(victims)))
@@ -233,9 +233,9 @@ class InMemoryScaler(Scaler):
         for worker in self._staying()[count:]:
             await self._end(worker)
         while len(self._staying()) < count:
-            self._made += 1
+            self.made += 1
             make = self.makes.pop(0) if len(self.makes) > 1 else self.makes[0]
-            worker = make(f"w{self._made}", self.folder, slots=self.slots)
+            worker = make(f"w{self.made}", self.folder, slots=self.slots)
             self.workers[worker.name] = worker
             await worker.start()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import os
 import sqlite3
 import stat
@@ -11,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta, timezone
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from scribewire.core.events import Report
@@ -27,50 +26,9 @@ from scribewire.core.keys import Scope
 from scribewire.errors import StoreFailed
 from scribewire.gateway import schema
 from scribewire.gateway.store import SessionReport, Store
-from tests.gateway.databases import postgresql
+from tests.gateway.databases import run_sql, sqlite_url
 
 NOW = datetime.now(UTC)
-names = (f"test_{number}" for number in itertools.count())
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[str]:
-    with postgresql() as url:
-        yield url
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.e2e)])
-async def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Give the URL of an empty database."""
-    if request.param == "sqlite":
-        return sqlite_url(tmp_path / "store.db")
-    cluster: str = request.getfixturevalue("cluster")
-    name = next(names)
-    await run_sql(cluster.format(name="postgres"), f"CREATE DATABASE {name}")
-    return cluster.format(name=name)
-
-
-@pytest.fixture
-async def store(url: str) -> AsyncIterator[Store]:
-    store = await Store.open(url)
-    yield store
-    await store.close()
-
-
-def sqlite_url(path: Path) -> str:
-    return f"sqlite+aiosqlite:///{path}"
-
-
-async def run_sql(url: str, *statements: str) -> list[Any]:
-    """Run statements as they are, and give the rows of the last that has any."""
-    engine = create_async_engine(url, isolation_level="AUTOCOMMIT")
-    rows: list[Any] = []
-    async with engine.connect() as connection:
-        for statement in statements:
-            result = await connection.execute(text(statement))
-            rows = list(result.all()) if result.returns_rows else rows
-    await engine.dispose()
-    return rows
 
 
 async def refusal(url: str) -> str:

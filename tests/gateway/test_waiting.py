@@ -8,8 +8,8 @@ from scribewire.gateway.link import StreamRequest
 from scribewire.gateway.waiting import Line, Turnover, Waiter
 
 
-def waiter(session: str, *, replacement: bool = False) -> Waiter:
-    request = StreamRequest(session, "en", "fast", 0, True, False, b"", replacement=replacement)
+def waiter(session: str, *, key: str = "k", replacement: bool = False) -> Waiter:
+    request = StreamRequest(session, "en", "fast", 0, True, False, b"", replacement=replacement, key_id=key)
     return Waiter(request, lambda frame: None, 0.0, asyncio.get_running_loop().create_future())
 
 
@@ -29,6 +29,30 @@ async def test_the_line_keeps_its_order_and_lets_replacements_go_first() -> None
     line.leave(second)
     assert line.head() is None
     assert len(line) == 0
+
+
+async def test_keys_take_turns_however_many_sessions_each_has_in_line() -> None:
+    line = Line()
+    waiting = [
+        waiter(f"{key}{number}", key=key) for key, count in (("a", 3), ("b", 1), ("c", 2)) for number in range(count)
+    ]
+    for one in waiting:
+        line.join(one)
+    served = []
+    while (head := line.head()) is not None:
+        line.leave(head, served=True)
+        served.append(head.request.session)
+    assert served == ["a0", "b0", "c0", "a1", "c1", "a2"]
+
+
+async def test_a_turn_that_came_to_nothing_is_taken_again() -> None:
+    line = Line()
+    first, second, other = waiter("first"), waiter("second"), waiter("other", key="o")
+    for one in (first, second, other):
+        line.join(one)
+    line.leave(first, served=True)
+    line.rejoin(first)
+    assert list(line) == [first, other, second]
 
 
 def test_the_pace_is_unknown_until_a_slot_became_free() -> None:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import os
+import platform
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -26,6 +27,7 @@ from scribewire.errors import BadSettings
 from scribewire.gateway.access import Access
 from scribewire.gateway.fleet import Fleet
 from scribewire.gateway.limits import RateLimits
+from scribewire.gateway.peers import Peers
 from scribewire.gateway.proxies import Proxies
 from scribewire.gateway.rest import create_app
 from scribewire.gateway.services import Services
@@ -80,8 +82,12 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     """Build the parts, start those that run, and end them in reverse."""
     store = await Store.open(settings.store.url or f"sqlite+aiosqlite:///{settings.data_dir / 'scribewire.db'}")
     metrics = Metrics()
-    fleet = Fleet(settings, create_scaler(settings), store)
-    sessions = Sessions(settings, store, metrics)
+    name = f"{platform.node()}-{os.getpid()}"
+    peers = Peers(store, name) if store.shared else None
+    if peers is not None:
+        await peers.check_out()  # what an earlier life of the same name left behind
+    fleet = Fleet(settings, create_scaler(settings), store, name=name, peers=peers)
+    sessions = Sessions(settings, store, metrics, peers=peers)
     try:
         await fleet.start()
         await sessions.start()

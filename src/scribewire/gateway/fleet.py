@@ -6,12 +6,10 @@ import asyncio
 import logging
 import math
 import os
-import platform
 import sys
 import time
-from collections.abc import Awaitable, Coroutine, Iterator
-from contextlib import contextmanager, suppress
-from typing import Final, Protocol, TypeVar
+from contextlib import suppress
+from typing import Final, Protocol
 
 from scribewire.core import policy
 from scribewire.errors import (
@@ -29,7 +27,10 @@ from scribewire.errors import (
 )
 from scribewire.frames import Opened, Refused
 from scribewire.gateway.link import Listener, RemoteStream, StreamRequest, WorkerLink, connect
+from scribewire.gateway.meeting import Change, Meeting
+from scribewire.gateway.peers import Peers
 from scribewire.gateway.roster import FleetView, Member, Status, WorkerPhase, WorkerView
+from scribewire.gateway.tasks import begin_task, logged, within
 from scribewire.gateway.waiting import Line, Turnover, Waiter
 from scribewire.scalers.base import Phase, Scaler
 from scribewire.settings import Settings
@@ -59,8 +60,6 @@ _LONGEST_RETRY_S: Final = 60
 # What only a worker can know, and no other worker of the fleet would answer differently.
 _UNSERVED: Final = {leaf.code: leaf for leaf in (UnknownLanguage, UnknownType, EngineMissing)}
 
-_T = TypeVar("_T")
-
 
 class Targets(Protocol):
     """Where the target outlives the gateway."""
@@ -73,13 +72,15 @@ class Targets(Protocol):
 
 
 class Fleet:
-    """The workers of this gateway. `name` is how it introduces itself to them."""
+    """The workers of this gateway. `name` is how it introduces itself to them; with `peers`, one of them scales."""
 
-    def __init__(self, settings: Settings, scaler: Scaler, targets: Targets, *, name: str = "") -> None:
+    def __init__(
+        self, settings: Settings, scaler: Scaler, targets: Targets, *, name: str, peers: Peers | None = None
+    ) -> None:
         self._settings = settings
         self._scaler = scaler
         self._targets = targets
-        self._name = name or f"{platform.node()}-{os.getpid()}"
+        self._name = name
         self._bounds = bounds_of(settings)
         self._loop = asyncio.get_running_loop()
         self._memory = policy.begin(self._bounds, self._loop.time())
@@ -94,17 +95,28 @@ class Fleet:
         self._refused_s = 0.0
         self._scale_not_before = 0.0
         self._written: tuple[int, float] | None = None
+        self._meeting: Meeting | None = None
+        if peers is not None:
+            self._meeting = Meeting(
+                peers,
+                shared=scaler.shared,
+                carried=lambda: (self.live, self.waiting),
+                on_change=self._follow,
+            )
+        self._attending: asyncio.Task[None] | None = None
 
     # --- life ---------------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
         """Resume the target if it is younger than the idle time, and begin to reconcile."""
         stored = None
-        with _logged("The target could not be read"):
-            stored = await _within(STORE_WAIT_S, self._targets.read_target())
+        with logged("The target could not be read"):
+            stored = await within(STORE_WAIT_S, self._targets.read_target())
         if stored is not None and time.time() - stored[1] < self._bounds.idle_s:
             self._memory = policy.begin(self._bounds, self._loop.time(), resumed=stored[0])
-        self._reconciling = _begin_task(self._reconcile(), "reconcile the fleet")
+        if self._meeting is not None:
+            self._attending = begin_task(self._meeting.run(), "meet the other gateways")
+        self._reconciling = begin_task(self._reconcile(), "reconcile the fleet")
 
     async def stop(self) -> None:
         """End all waiting, all links and all workers that are ours. Sessions should have ended before."""
@@ -114,15 +126,16 @@ class Fleet:
             if not waiter.slot.done():
                 waiter.slot.set_exception(ServiceStopping())
         tasks = [worker.tending for worker in self._workers.values() if worker.tending is not None]
-        if self._reconciling is not None:
-            tasks.append(self._reconciling)
+        tasks += [task for task in (self._reconciling, self._attending) if task is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        if self._in_use():
+        if self._in_use() and self._scales:
             await self._write_target()
-        with _logged("The scaler could not be closed"):
-            await _within(SCALER_WAIT_S, self._scaler.close())
+        if self._meeting is not None:
+            await self._meeting.leave()
+        with logged("The scaler could not be closed"):
+            await within(SCALER_WAIT_S, self._scaler.close())
 
     # --- what it says -------------------------------------------------------------------------------------------------
 
@@ -164,8 +177,10 @@ class Fleet:
             await asyncio.shield(self._starting)
 
     def _want_one(self) -> None:
-        """Want a worker at least, and the idle time to begin anew."""
+        """Want a worker at least, and the idle time to begin anew, here and in every gateway."""
         self._memory = policy.initialize(self._memory, self._loop.time())
+        if self._meeting is not None:
+            self._meeting.ask()
         if self._starting is None and self.status() is not Status.READY:
             self._starting = self._begin_start()
 
@@ -268,7 +283,7 @@ class Fleet:
             link = self._roomiest(waiter.shunned)
             if link is None:
                 return
-            self._line.leave(waiter)
+            self._line.leave(waiter, served=True)
             if not waiter.slot.done():
                 waiter.slot.set_result(link.open(waiter.request, waiter.listener))
                 self._turnover.took()
@@ -293,7 +308,7 @@ class Fleet:
             self._kicked.clear()
             await self._observe()
             await self._move()
-            if self._target_is_stale():
+            if self._scales and self._target_is_stale():
                 await self._write_target()
             with suppress(TimeoutError):
                 async with asyncio.timeout(PERIOD_S):
@@ -302,7 +317,7 @@ class Fleet:
     async def _observe(self) -> None:
         """Take in what the scaler sees: tend what runs, let go of what is gone."""
         try:
-            sightings = await _within(SCALER_WAIT_S, self._scaler.observe())
+            sightings = await within(SCALER_WAIT_S, self._scaler.observe())
         except (ScribewireError, TimeoutError) as error:
             _log.warning("The workers could not be observed", extra={"reason": str(error)})
             return
@@ -314,7 +329,7 @@ class Fleet:
             worker.retiring = False
             self._workers[sighting.worker] = worker
             if sighting.phase is Phase.RUNNING and worker.tending is None and sighting.address is not None:
-                worker.tending = _begin_task(self._tend(worker, sighting.address), f"tend {sighting.worker}")
+                worker.tending = begin_task(self._tend(worker, sighting.address), f"tend {sighting.worker}")
             elif sighting.phase is Phase.FAILED:
                 gone.append(worker)
         for worker in (*gone, *known.values()):
@@ -323,11 +338,13 @@ class Fleet:
 
     async def _move(self) -> None:
         """Ask the policy, and the scaler for what it says."""
+        if not self._scales:
+            return
         now = self._loop.time()
         if self._starting is not None:
             self._memory = policy.initialize(self._memory, now)
         staying = [worker for worker in self._workers.values() if worker.phase is not WorkerPhase.STOPPING]
-        demand = policy.Demand(self.live, self.waiting)
+        demand = self._meeting.demand() if self._meeting else policy.Demand(self.live, self.waiting)
         before = self._memory.wanted
         loads = [worker.load for worker in self._workers.values()]
         decision = policy.decide(demand, loads, self._bounds, self._memory, now)
@@ -346,7 +363,7 @@ class Fleet:
 
     async def _scale(self, count: int, victims: tuple[str, ...]) -> bool:
         try:
-            await _within(SCALER_WAIT_S, self._scaler.scale(count, victims=victims))
+            await within(SCALER_WAIT_S, self._scaler.scale(count, victims=victims))
         except InitializeFailed as error:
             failure = error
         except TimeoutError:
@@ -362,6 +379,21 @@ class Fleet:
             self._memory = policy.begin(self._bounds, self._loop.time())
             self._settle_start(failure)
         return False
+
+    # --- other gateways -----------------------------------------------------------------------------------------------
+
+    @property
+    def _scales(self) -> bool:
+        return self._meeting is None or self._meeting.scales
+
+    def _follow(self, change: Change) -> None:
+        """Want what is wanted, unless it is this gateway that says so."""
+        now = self._loop.time()
+        if change.took_lead or not change.standing.leads:
+            self._memory = policy.begin(self._bounds, now, resumed=change.standing.wanted)
+        if change.asked or self._starting is not None:
+            self._memory = policy.initialize(self._memory, now)
+        self._kicked.set()
 
     # --- links --------------------------------------------------------------------------------------------------------
 
@@ -429,8 +461,8 @@ class Fleet:
         return self._memory.last_used - self._written[1] >= min(self._bounds.idle_s / 10, 30.0)
 
     async def _write_target(self) -> None:
-        with _logged("The target could not be written"):
-            await _within(STORE_WAIT_S, self._targets.write_target(self._memory.wanted))
+        with logged("The target could not be written"):
+            await within(STORE_WAIT_S, self._targets.write_target(self._memory.wanted))
         self._written = (self._memory.wanted, self._loop.time())
 
 
@@ -457,36 +489,9 @@ def _is_hung(worker: Member, now: float) -> bool:
     return worker.lost_since is not None and now - worker.lost_since >= HUNG_AFTER_S
 
 
-def _begin_task(work: Coroutine[object, object, None], name: str) -> asyncio.Task[None]:
-    """Start what runs until it is cancelled, and say so should it end by itself."""
-    task = asyncio.create_task(work, name=name)
-    task.add_done_callback(_log_end)
-    return task
-
-
-def _log_end(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and task.exception() is not None:
-        _log.critical("A task of the fleet broke", extra={"task": task.get_name()}, exc_info=task.exception())
-
-
 async def _let_go(worker: Member) -> None:
     """End its link, and forget what was held against it."""
     tending, worker.tending, worker.lost_since = worker.tending, None, None
     if tending is not None:
         tending.cancel()
         await asyncio.wait([tending])
-
-
-async def _within(limit_s: float, call: Awaitable[_T]) -> _T:
-    """Await a call that may hang. Raises TimeoutError when it did."""
-    async with asyncio.timeout(limit_s):
-        return await call
-
-
-@contextmanager
-def _logged(sentence: str) -> Iterator[None]:
-    """Go on without what failed or hung, and say so."""
-    try:
-        yield
-    except (ScribewireError, TimeoutError) as error:
-        _log.warning(sentence, extra={"reason": str(error) or "no answer in time"})

@@ -73,6 +73,7 @@ class StreamRequest:
     resume: bytes = field(repr=False)
     replacement: bool = False
     vocabulary: tuple[str, ...] = ()
+    key_id: str = ""
 
 
 class RemoteStream:

@@ -37,7 +37,7 @@ from scribewire.errors import StoreFailed
 
 # The newest revision in migrations/versions; four digits, so that they compare as text. Named here so that a start
 # need not load Alembic to find nothing to do.
-VERSION: Final = "0001"
+VERSION: Final = "0002"
 # Longest wait for another gateway that is bringing the same store up.
 LOCK_WAIT_S: Final = 60.0
 _LOCK_POLL_S: Final = 0.05
@@ -108,13 +108,42 @@ reports = Table(
     Column("error_code", String),
 )
 
-# One row, there from the first migration on; `set_at` is null until a target is set.
+# One row, there from the first migration on; `set_at` is null until a target is set, `asked` counts initializes.
 fleet = Table(
     "fleet",
     metadata,
     Column("id", Integer, primary_key=True),
     Column("wanted", Integer, nullable=False),
     Column("set_at", UtcDateTime),
+    Column("asked", BigInteger, nullable=False, server_default="0"),
+)
+
+# The gateways that share this store, by the database's clock.
+gateways = Table(
+    "gateways",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("live", Integer, nullable=False),
+    Column("waiting", Integer, nullable=False),
+    Column("seen_ms", BigInteger, nullable=False),
+)
+
+# Sessions of keys that have a limit.
+live_sessions = Table(
+    "live_sessions",
+    metadata,
+    Column("session_id", String, primary_key=True),
+    Column("key_id", ForeignKey("keys.id"), nullable=False, index=True),
+    Column("gateway", String, nullable=False, index=True),
+)
+
+# One row: who scales.
+lease = Table(
+    "lease",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("holder", String, nullable=False),
+    Column("until_ms", BigInteger, nullable=False),
 )
 
 

@@ -14,6 +14,7 @@ from typing import Final
 from scribewire.core import events as ev
 from scribewire.core.audio import s_of_samples
 from scribewire.errors import AtCapacity, NotAuthenticated, ScribewireError, SessionLimit
+from scribewire.gateway.peers import Peers
 from scribewire.gateway.store import SessionReport, Store
 from scribewire.metrics import Metrics
 from scribewire.settings import Settings
@@ -43,12 +44,18 @@ class LiveSession:
 
 
 class Sessions:
-    """The registry. Owns one task that watches keys and one that files reports."""
+    """The registry. Owns a task that watches keys, one that files reports and, with peers, one that counts out.
 
-    def __init__(self, settings: Settings, store: Store, metrics: Metrics) -> None:
+    With `peers`, the limit of a key holds over all gateways.
+    """
+
+    def __init__(self, settings: Settings, store: Store, metrics: Metrics, *, peers: Peers | None = None) -> None:
         self._settings = settings
         self._store = store
         self._metrics = metrics
+        self._peers = peers
+        self._counted: set[str] = set()
+        self._to_count_out: asyncio.Queue[str] = asyncio.Queue()  # as many as there were sessions
         self._live: set[LiveSession] = set()
         self._by_key: Counter[str] = Counter()
         self._reports: asyncio.Queue[SessionReport] = asyncio.Queue(MAX_REPORTS_WAITING)
@@ -63,8 +70,10 @@ class Sessions:
         return len(self._live)
 
     async def start(self) -> None:
-        """Start the two tasks."""
+        """Start the tasks."""
         self._tasks = [asyncio.create_task(self._watch_keys()), asyncio.create_task(self._file_reports())]
+        if self._peers is not None:
+            self._tasks.append(asyncio.create_task(self._count_out(self._peers)))
 
     async def finish_all(self, grace_s: float) -> None:
         """Take no more sessions, finish the live ones and wait for them, at most `grace_s`."""
@@ -77,17 +86,16 @@ class Sessions:
             log.warning("sessions did not end within the grace time", extra={"sessions": self.live})
 
     async def stop(self) -> None:
-        """File what is left to file and end the two tasks. Never started is stopped."""
+        """File what is left to file and end the tasks. Never started is stopped."""
         if not self._tasks:
             return
-        watch, file = self._tasks
-        watch.cancel()
         try:
             await asyncio.wait_for(self._reports.join(), _FILE_WAIT_S)
         except TimeoutError:
             log.warning("reports could not be filed in time", extra={"reports": self._reports.qsize()})
-        file.cancel()
-        await asyncio.gather(watch, file, return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def check_room(self) -> None:
         """Raise AtCapacity when the gateway has as many sockets as it may."""
@@ -96,7 +104,7 @@ class Sessions:
 
     def check_key(self, grant: ev.Grant) -> None:
         """Raise SessionLimit when the key has as many sessions as it may."""
-        most = grant.max_sessions or self._settings.limits.sessions_per_key
+        most = self._most(grant)
         if most and self._by_key[grant.key_id] >= most:
             raise SessionLimit(retry_after_s=_RETRY_AFTER_S)
 
@@ -106,9 +114,21 @@ class Sessions:
         self._empty.clear()
         self._metrics.sessions_live.set(len(self._live))
 
-    def admit(self, session: LiveSession, grant: ev.Grant) -> None:
-        """Count the session against its key. Raises SessionLimit."""
+    def _most(self, grant: ev.Grant) -> int:
+        return grant.max_sessions or self._settings.limits.sessions_per_key
+
+    async def admit(self, session: LiveSession, grant: ev.Grant) -> None:
+        """Count the session against its key.
+
+        Raises SessionLimit, and StoreFailed when the count is the store's.
+        """
         self.check_key(grant)
+        if self._peers is not None and self._most(grant):
+            # First, so that it is counted out whatever happens meanwhile.
+            self._counted.add(session.session_id)
+            await self._peers.count_in(session.session_id, grant.key_id, self._most(grant))
+            if session not in self._live:
+                return
         session.key_id = grant.key_id
         self._by_key[grant.key_id] += 1
         self._metrics.sessions_started.inc()
@@ -118,6 +138,9 @@ class Sessions:
         if session not in self._live:
             return
         self._live.discard(session)
+        if session.session_id in self._counted:
+            self._counted.discard(session.session_id)
+            self._to_count_out.put_nowait(session.session_id)
         if session.key_id is not None:
             self._by_key[session.key_id] -= 1
             self._by_key += Counter()  # drops keys without sessions
@@ -171,6 +194,16 @@ class Sessions:
             for session in tuple(self._live):
                 if session.key_id is not None and session.key_id not in valid:
                     session.deliver(ev.Denied(NotAuthenticated()))
+
+    async def _count_out(self, peers: Peers) -> None:
+        while True:
+            session_id = await self._to_count_out.get()
+            try:
+                await peers.count_out(session_id)
+            except ScribewireError:
+                log.exception("a session could not be counted out")
+                self._to_count_out.put_nowait(session_id)
+                await asyncio.sleep(KEY_CHECK_S)
 
     async def _file_reports(self) -> None:
         last_cleaned_s = float("-inf")

@@ -243,7 +243,7 @@ class Socket:
                 configured=self._services.languages,
                 default=self._services.settings.engines.default_language,
             )
-            self._services.sessions.admit(self._live, self._grant)
+            await self._services.sessions.admit(self._live, self._grant)
         except ScribewireError as error:
             self.deliver(ev.Denied(error))
         else:
@@ -262,6 +262,7 @@ class Socket:
             resume=command.resume,
             replacement=command.replacement,
             vocabulary=command.vocabulary,
+            key_id=self._live.key_id or "",
         )
         try:
             self._remote = await self._services.fleet.open_stream(request, partial(self._hear, command.stream))

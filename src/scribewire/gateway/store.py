@@ -48,6 +48,8 @@ class Store:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
+        # Writing from the first statement on: SQLite lets no transaction that began by reading wait for its turn.
+        self._writer = engine.execution_options(sqlite_begin="IMMEDIATE")
 
     @classmethod
     async def open(cls, url: str) -> Self:
@@ -68,6 +70,11 @@ class Store:
             await store.close()
             raise
         return store
+
+    @property
+    def shared(self) -> bool:
+        """Say whether gateways on other machines may use the same store."""
+        return self._engine.dialect.name != "sqlite"
 
     async def close(self) -> None:
         """Close every connection."""
@@ -100,7 +107,7 @@ class Store:
             max_sessions=max_sessions,
         )
         row = {**asdict(key), "scopes": " ".join(sorted(scopes)), "hash": secret.hash}
-        async with self._writing() as connection:
+        async with self.writing() as connection:
             await connection.execute(insert(schema.keys).values(row))
         return key, secret
 
@@ -127,7 +134,7 @@ class Store:
     async def revoke_key(self, key_id: str) -> bool:
         """Revoke a key; twice is once. False when there is none of that id."""
         revoked_at = schema.keys.c.revoked_at
-        async with self._writing() as connection:
+        async with self.writing() as connection:
             await connection.execute(
                 update(schema.keys)
                 .where(schema.keys.c.id == key_id, revoked_at.is_(None))
@@ -158,7 +165,7 @@ class Store:
 
     async def write_target(self, count: int) -> None:
         """Keep the count, said now."""
-        async with self._writing() as connection:
+        async with self.writing() as connection:
             await connection.execute(update(schema.fleet).values(wanted=count, set_at=datetime.now(UTC)))
 
     # --- reports -----------------------------------------------------------------------------------------------------
@@ -167,7 +174,7 @@ class Store:
         """Keep a report."""
         row = {field.name: getattr(filed, field.name) for field in fields(filed)}
         row |= asdict(row.pop("report"))
-        async with self._writing() as connection:
+        async with self.writing() as connection:
             await connection.execute(insert(schema.reports).values(row))
 
     async def list_reports(
@@ -192,7 +199,7 @@ class Store:
     async def delete_old_reports(self, keep_days: int) -> None:
         """Delete the reports of sessions that ended longer ago than that."""
         oldest = datetime.now(UTC) - timedelta(days=keep_days)
-        async with self._writing() as connection:
+        async with self.writing() as connection:
             await connection.execute(delete(schema.reports).where(schema.reports.c.ended_at < oldest))
 
     # --- connections -------------------------------------------------------------------------------------------------
@@ -204,9 +211,10 @@ class Store:
                 yield connection
 
     @asynccontextmanager
-    async def _writing(self) -> AsyncIterator[AsyncConnection]:
+    async def writing(self) -> AsyncIterator[AsyncConnection]:
+        """Give a transaction, committed at the end of the block."""
         with _failing():
-            async with asyncio.timeout(CALL_WAIT_S), self._engine.begin() as connection:
+            async with asyncio.timeout(CALL_WAIT_S), self._writer.begin() as connection:
                 yield connection
 
 

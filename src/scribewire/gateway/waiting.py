@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Final
 
 from scribewire.gateway.link import Listener, RemoteStream, StreamRequest
@@ -27,18 +27,22 @@ class Waiter:
 
 
 class Line:
-    """First come, first served, but sessions that lost their stream before those that had none yet."""
+    """Sessions that lost their stream first; then key after key in turn, each key's sessions in the order they came.
+
+    So a key with a hundred sessions in line delays another's first by one of them.
+    """
 
     def __init__(self) -> None:
         self._replacing: deque[Waiter] = deque()
-        self._waiting: deque[Waiter] = deque()
+        self._by_key: dict[str, deque[Waiter]] = {}  # the key whose turn it is comes first; none is empty
 
     def __len__(self) -> int:
-        return len(self._replacing) + len(self._waiting)
+        return len(self._replacing) + sum(map(len, self._by_key.values()))
 
     def __iter__(self) -> Iterator[Waiter]:
         yield from self._replacing
-        yield from self._waiting
+        for turn in zip_longest(*self._by_key.values()):
+            yield from (waiter for waiter in turn if waiter is not None)
 
     def head(self) -> Waiter | None:
         """Give whose turn it is."""
@@ -46,19 +50,34 @@ class Line:
 
     def join(self, waiter: Waiter) -> None:
         """Take the last place."""
-        self._side(waiter).append(waiter)
+        if waiter.request.replacement:
+            self._replacing.append(waiter)
+        else:
+            self._by_key.setdefault(waiter.request.key_id, deque()).append(waiter)
 
     def rejoin(self, waiter: Waiter) -> None:
         """Take the first place again, after a turn that came to nothing."""
-        self._side(waiter).appendleft(waiter)
+        if waiter.request.replacement:
+            self._replacing.appendleft(waiter)
+            return
+        key_id = waiter.request.key_id
+        own = self._by_key.pop(key_id, deque())
+        own.appendleft(waiter)
+        self._by_key = {key_id: own, **self._by_key}
 
-    def leave(self, waiter: Waiter) -> None:
-        """Give the place up. Twice is once."""
-        with suppress(ValueError):
-            self._side(waiter).remove(waiter)
-
-    def _side(self, waiter: Waiter) -> deque[Waiter]:
-        return self._replacing if waiter.request.replacement else self._waiting
+    def leave(self, waiter: Waiter, *, served: bool = False) -> None:
+        """Give the place up; once it is `served`, it is the next key's turn. Twice is once."""
+        key_id = waiter.request.key_id
+        side = self._replacing if waiter.request.replacement else self._by_key.get(key_id, deque())
+        if waiter not in side:
+            return
+        side.remove(waiter)
+        if waiter.request.replacement:
+            return
+        if served or not side:
+            del self._by_key[key_id]
+        if served and side:
+            self._by_key[key_id] = side
 
 
 class Turnover:

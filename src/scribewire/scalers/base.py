@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import ClassVar
 
 from scribewire.errors import BadSettings
 
@@ -34,7 +35,9 @@ class Sighting:
 
 
 class Scaler(ABC):
-    """Starts and stops workers; decides nothing."""
+    """Starts and stops workers; decides nothing. `shared` says that other gateways' sessions may use them too."""
+
+    shared: ClassVar[bool] = True
 
     @abstractmethod
     async def scale(self, count: int, *, victims: Sequence[str] = ()) -> None:

@@ -45,6 +45,8 @@ class LocalScaler(Scaler):
     A worker that is to stop may take `drain_s` for its sessions to move before it is killed.
     """
 
+    shared = False
+
     def __init__(self, environment: Mapping[str, str], *, drain_s: float, command: Command = worker_command) -> None:
         self.environment = dict(environment)
         self._drain_s = drain_s
