@@ -43,7 +43,7 @@ def cases() -> Iterator[Case]:
     claps = silence(100) + say("alfa bravo charlie delta")
     yield Case("claps:3000", claps, claps)
     yield Case("pocketsphinx:fast", utterance("rms-train"), utterance("awb-road"))
-    for write in (sherpa.write_ctc, sherpa.write_transducer, sherpa.write_nemo_ctc):
+    for write in (sherpa.write_ctc, sherpa.write_transducer, sherpa.write_nemo_ctc, sherpa.write_paraformer):
         yield Case("sherpa", say("alfa bravo charlie delta echo"), say("foxtrot golf"), write)
 
 

@@ -20,6 +20,8 @@ from sherpa_onnx import OnlineRecognizer
 from scribewire.tones import AMPLITUDE, LOWEST_HZ, SPACING_HZ, VOCABULARY
 
 Solution = tuple[NDArray[np.float32], NDArray[np.float32]]
+# Type and shape of an input or output.
+Shaped = tuple[int, tuple[int | str, ...]]
 
 BLANK: Final = 0
 TOKENS: Final = ("<blk>", *(f"▁{word}" for word in VOCABULARY))
@@ -28,10 +30,11 @@ CHUNK_FRAMES: Final = 32
 LOOKED_AT_FRAMES: Final = 45
 # How sharply the tones are told from one another.
 SHARPNESS: Final = 10.0
-# The scores of a clean tone: its own token's, and blank's while all others have none. Blank stands between, for when a
-# transducer may not say its last token again and that tone goes on.
+# The scores of a clean tone: its own token's, and blank's while all others have none. Blank is no lower than that, so
+# that noise is nothing; in a transducer it is higher, for when that may not say its last token again and the tone goes on.
 OWN_SCORE: Final = 10.0
-BLANK_SCORE: Final = 6.0
+BLANK_SCORE: Final = 2.0
+TRANSDUCER_BLANK_SCORE: Final = 6.0
 _RATE_HZ: Final = 16_000
 _BINS: Final = 80
 _OPSET: Final = [helper.make_opsetid("", 17)]
@@ -91,7 +94,7 @@ def write_transducer(folder: Path, *, ballast: int = 0) -> Path:
         ],
         {"last": np.array(1), "forbidding": forbidding},
         {"y": (TensorProto.INT64, ("N", 2))},
-        {"decoder_out": ("N", len(TOKENS))},
+        {"decoder_out": (TensorProto.FLOAT, ("N", len(TOKENS)))},
         {"vocab_size": str(len(TOKENS)), "context_size": "2"},
     )
     _save_plain(
@@ -99,18 +102,19 @@ def write_transducer(folder: Path, *, ballast: int = 0) -> Path:
         [helper.make_node("Add", ["encoder_out", "decoder_out"], ["logit"])],
         {},
         {name: (TensorProto.FLOAT, ("N", len(TOKENS))) for name in ("encoder_out", "decoder_out")},
-        {"logit": ("N", len(TOKENS))},
+        {"logit": (TensorProto.FLOAT, ("N", len(TOKENS)))},
         {"joiner_dim": str(len(TOKENS))},
     )
-    # Pieces are merged two by two, so that each beginning of a word is one; each piece is a token, as it would be.
-    pieces = sorted({token[:end] for token in TOKENS[1:] for end in range(1, len(token) + 1)} | set(ascii_lowercase))
+    # As a trained list of pieces: the best first, letters last, and each a token.
+    pieces = [*TOKENS[1:], "▁", *ascii_lowercase]
     lines = [f"{piece}\t{-number}" for number, piece in enumerate(pieces)]
     (folder / "bpe.vocab").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    tokens = _write_tokens(folder, [*TOKENS, *sorted(set(pieces) - set(TOKENS))])
+    tokens = _write_tokens(folder, [TOKENS[BLANK], *pieces])
     nodes = [*_hearing(ballast=ballast), helper.make_node("Identity", ["scores"], ["encoder_out"])]
 
     def write(solution: Solution) -> None:
-        _save(encoder, nodes, _encoder_weights(solution, ballast=ballast), "encoder_out", _ZIPFORMER)
+        known = _encoder_weights(solution, ballast=ballast, blank=TRANSDUCER_BLANK_SCORE)
+        _save(encoder, nodes, known, "encoder_out", _ZIPFORMER)
 
     write(_DEAF)
     parts = {"encoder": str(encoder), "decoder": str(decoder), "joiner": str(joiner)}
@@ -158,6 +162,83 @@ def write_nemo_ctc(folder: Path) -> Path:
     return folder
 
 
+def write_paraformer(folder: Path) -> Path:
+    """Write a paraformer, which fires once as a tone is in its second frame of 60 ms; give its folder."""
+    encoder, decoder = folder / "encoder.onnx", folder / "decoder.onnx"
+    width = len(TOKENS)
+    # The library adds waves of its own to the features to mark their place; so much louder, they count for nothing.
+    loud = 100.0
+    notes = {
+        "vocab_size": str(width),
+        "lfr_window_size": "7",
+        "lfr_window_shift": "6",
+        "encoder_output_size": str(width),
+        "decoder_num_blocks": "1",
+        "decoder_kernel_size": "2",
+        "neg_mean": ",".join(["0"] * 7 * _BINS),
+        "inv_stddev": ",".join([str(loud / width**0.5)] * 7 * _BINS),
+    }
+    nodes = [
+        helper.make_node("Slice", ["speech", "middle", "after_middle", "last_axis"], ["frames"]),
+        helper.make_node("MatMul", ["frames", "weights"], ["matched"]),
+        helper.make_node("Add", ["matched", "bias"], ["told"]),
+        helper.make_node("Softmax", ["told"], ["enc"], axis=-1),
+        helper.make_node("Gather", ["enc", "blank"], ["blank_share"], axis=2),
+        helper.make_node("Less", ["blank_share", "half"], ["is_tone"]),
+        helper.make_node("Cast", ["is_tone"], ["now"], to=TensorProto.FLOAT),
+        helper.make_node("Pad", ["now", "one_later"], ["before"]),
+        helper.make_node("Pad", ["now", "two_later"], ["long_before"]),
+        helper.make_node("Add", ["now", "before"], ["both"]),
+        helper.make_node("Sub", ["both", "long_before"], ["new"]),
+        helper.make_node("Sub", ["new", "one"], ["fires"]),
+        helper.make_node("Relu", ["fires"], ["alphas"]),
+        helper.make_node("Identity", ["speech_lengths"], ["enc_len"]),
+    ]
+    said = {"acoustic_embeds": (TensorProto.FLOAT, (1, "M", width)), "acoustic_embeds_len": (TensorProto.INT32, (1,))}
+    heard = {"enc": (TensorProto.FLOAT, (1, "T", width)), "enc_len": (TensorProto.INT32, (1,))}
+    state = {"in_cache_0": (TensorProto.FLOAT, (1, width, 1))}
+    _save_plain(
+        decoder,
+        [
+            helper.make_node("Identity", ["acoustic_embeds"], ["logits"]),
+            helper.make_node("Mul", ["acoustic_embeds", "words_only"], ["words"]),
+            helper.make_node("ArgMax", ["words"], ["sample_ids"], axis=2, keepdims=0),
+            helper.make_node("Identity", ["in_cache_0"], ["out_cache_0"]),
+        ],
+        {"words_only": np.array([number != BLANK for number in range(width)], np.float32)},
+        {**heard, **said, **state},
+        {
+            "logits": (TensorProto.FLOAT, (1, "M", width)),
+            "sample_ids": (TensorProto.INT64, (1, "M")),
+            "out_cache_0": (TensorProto.FLOAT, (1, width, 1)),
+        },
+        {},
+    )
+    # A word a token, without marks.
+    tokens = _write_tokens(folder, [token.removeprefix("▁") for token in TOKENS])
+
+    def write(solution: Solution) -> None:
+        known: dict[str, NDArray[np.generic]] = {
+            "middle": np.array([3 * _BINS]),
+            "after_middle": np.array([4 * _BINS]),
+            "last_axis": np.array([2]),
+            "weights": solution[0] / np.float32(loud),
+            "bias": solution[1],
+            "blank": np.array(BLANK),
+            "half": np.array(0.5, np.float32),
+            "one": np.array(1, np.float32),
+            "one_later": np.array([0, 1, 0, -1]),
+            "two_later": np.array([0, 2, 0, -2]),
+        }
+        frames = {"speech": (TensorProto.FLOAT, (1, "T", 7 * _BINS)), "speech_lengths": (TensorProto.INT32, (1,))}
+        _save_plain(encoder, nodes, known, frames, {**heard, "alphas": (TensorProto.FLOAT, (1, "T"))}, notes)
+
+    write(_DEAF)
+    parts = {"encoder": str(encoder), "decoder": str(decoder)}
+    write(_solve(OnlineRecognizer.from_paraformer(tokens=tokens, **parts)))
+    return folder
+
+
 def _write_tokens(folder: Path, tokens: Iterable[str] = TOKENS) -> str:
     """Write the list of tokens; give its path."""
     path = folder / "tokens.txt"
@@ -191,10 +272,12 @@ def _hearing(*, ballast: int) -> list[onnx.NodeProto]:
     return nodes
 
 
-def _encoder_weights(solution: Solution, *, frames: int = 4, ballast: int = 0) -> dict[str, NDArray[np.generic]]:
+def _encoder_weights(
+    solution: Solution, *, frames: int = 4, ballast: int = 0, blank: float = BLANK_SCORE
+) -> dict[str, NDArray[np.generic]]:
     weights, bias = solution
     floor = np.zeros(len(TOKENS), np.float32)
-    floor[BLANK] = BLANK_SCORE
+    floor[BLANK] = blank
     known: dict[str, NDArray[np.generic]] = {
         "zero": np.array([0]),
         "chunk": np.array([CHUNK_FRAMES]),
@@ -237,8 +320,8 @@ def _save_plain(
     path: Path,
     nodes: Iterable[onnx.NodeProto],
     known: Mapping[str, NDArray[np.generic]],
-    inputs: Mapping[str, tuple[int, tuple[int | str, ...]]],
-    outputs: Mapping[str, tuple[int | str, ...]],
+    inputs: Mapping[str, Shaped],
+    outputs: Mapping[str, Shaped],
     notes: Mapping[str, str],
 ) -> None:
     _write(
@@ -246,7 +329,7 @@ def _save_plain(
         nodes,
         known,
         [helper.make_tensor_value_info(name, kind, shape) for name, (kind, shape) in inputs.items()],
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in outputs.items()],
+        [helper.make_tensor_value_info(name, kind, shape) for name, (kind, shape) in outputs.items()],
         notes,
     )
 
@@ -278,11 +361,11 @@ def _solve(recogniser: OnlineRecognizer) -> Solution:
     at = np.arange(_RATE_HZ // 8) / _RATE_HZ
     for number in range(len(VOCABULARY)):
         tone = AMPLITUDE / 32_768 * np.sin(2 * np.pi * (LOWEST_HZ + SPACING_HZ * number) * at)
-        for level, noise in ((1.0, 0.0), (1.0, 2e-3), (0.5, 1e-4), (0.2, 0.0), (0.2, 2e-3)):
+        for level, noise in ((1.0, 0.0), (1.0, 3e-3), (1.0, 1e-2), (0.2, 0.0), (0.2, 2e-3)):
             frames = _hear(recogniser, level * tone + noise * rng.standard_normal(len(at)))[2:-2]
             examples.append(frames)
             wanted += [number + 1] * len(frames)
-    for noise in (0.0, 1e-5, 1e-4, 1e-3, 1e-2):
+    for noise in (0.0, 1e-5, 1e-4, 1e-3, 3e-3, 1e-2):
         frames = np.repeat(_hear(recogniser, noise * rng.standard_normal(_RATE_HZ)), 3, axis=0)
         examples.append(frames)
         wanted += [BLANK] * len(frames)

@@ -129,7 +129,7 @@ def _describe(folder: Path, row: _Row, files: Mapping[str, Path], notes: Mapping
     spelling = Spelling(vocabulary)
     unit, pieces = _encoding(folder, kind, spelling)
     if kind is Kind.PARAFORMER:
-        chunk, subsampling = _PARAFORMER_CHUNK, _ASSUMED_SUBSAMPLING
+        chunk, subsampling = _PARAFORMER_CHUNK, PARAFORMER_SHIFT
     elif kind in _NEMO:
         chunk, subsampling = _number(folder, notes, "window_size"), _number(folder, notes, "subsampling_factor")
     else:
