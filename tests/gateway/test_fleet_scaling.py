@@ -11,7 +11,8 @@ import pytest
 from scribewire import frames
 from scribewire.errors import InitializeFailed, ScaledDown, ServiceStopping, StoreFailed
 from scribewire.gateway import fleet as fleet_module
-from scribewire.gateway.fleet import Fleet, Status, WorkerPhase, bounds_of
+from scribewire.gateway.bounds import bounds_of
+from scribewire.gateway.fleet import Fleet, Status, WorkerPhase
 from scribewire.settings import ScalerSettings, Settings
 from tests.gateway.doubles import (
     InMemoryScaler,

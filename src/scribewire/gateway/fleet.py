@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-import os
-import sys
 import time
 from contextlib import suppress
 from typing import Final, Protocol
@@ -26,6 +24,7 @@ from scribewire.errors import (
     UnknownType,
 )
 from scribewire.frames import Opened, Refused
+from scribewire.gateway.bounds import bounds_of
 from scribewire.gateway.link import Listener, RemoteStream, StreamRequest, WorkerLink, connect
 from scribewire.gateway.meeting import Change, Meeting
 from scribewire.gateway.peers import Peers
@@ -35,7 +34,7 @@ from scribewire.gateway.waiting import Line, Turnover, Waiter
 from scribewire.scalers.base import Phase, Scaler
 from scribewire.settings import Settings
 
-__all__ = ["Fleet", "FleetView", "Status", "Targets", "WorkerPhase", "WorkerView", "bounds_of"]
+__all__ = ["Fleet", "FleetView", "Status", "Targets", "WorkerPhase", "WorkerView"]
 
 _log = logging.getLogger(__name__)
 
@@ -464,25 +463,6 @@ class Fleet:
         with logged("The target could not be written"):
             await within(STORE_WAIT_S, self._targets.write_target(self._memory.wanted))
         self._written = (self._memory.wanted, self._loop.time())
-
-
-def bounds_of(settings: Settings) -> policy.Bounds:
-    """Give the policy's bounds; without a maximum it is the cores of this machine, or the addresses that there are."""
-    scaling = settings.autoscaling
-    natural = len(settings.scaler.addresses) if settings.scaler.kind == "static" else _cores()
-    return policy.Bounds(
-        enabled=scaling.enabled,
-        min_workers=scaling.min_workers,
-        max_workers=max(1, scaling.max_workers or natural),
-        target_utilisation=scaling.target_utilisation,
-        spare_slots=scaling.spare_slots,
-        cooldown_s=scaling.cooldown_s,
-        idle_s=scaling.idle_s,
-    )
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 def _is_hung(worker: Member, now: float) -> bool:
