@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from typer.testing import CliRunner
+
 from scribewire import errors, metrics, settings
+from scribewire.cli import app
 from scribewire.core import transitions
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -93,11 +97,20 @@ def claps_engine() -> str:
     return f"```python\n{(DOCS / 'examples' / 'claps.py').read_text(encoding='utf-8')}```"
 
 
+def simulated_day() -> str:
+    """What the command on the page prints."""
+    page = (DOCS / "scaling.md").read_text(encoding="utf-8")
+    command = re.findall(r"^scribewire (simulate .*) --plot .*$", page, re.MULTILINE)[0]
+    shown = CliRunner().invoke(app, command.split(), catch_exceptions=False)
+    return f"```\n{shown.stdout}```"
+
+
 BLOCKS: dict[str, dict[str, Callable[[], str]]] = {
     "settings.md": {"settings": settings_table},
     "errors.md": {"errors": errors_table},
     "engines.md": {"claps": claps_engine},
     "metrics.md": {"metrics": metrics_table},
+    "scaling.md": {"day": simulated_day},
     "sessions.md": {"transitions": transitions_table, "timers": timers_table},
 }
 
