@@ -85,6 +85,10 @@ class Abort(Frame, frozen=True):
     stream: int
 
 
+class Drain(Frame, frozen=True):
+    """Take no more streams, and end with the last; answered by Draining."""
+
+
 class Beat(Frame, frozen=True):
     """The gateway lives."""
 
@@ -189,6 +193,7 @@ class Draining(Frame, frozen=True):
 _KINDS: Constant[tuple[type[Frame], ...]] = (
     Hello, Open, Audio, Flush, Finish, Abort, Beat,
     Welcome, Opened, Refused, PartialResult, FinalResult, Settled, Consumed, Flushed, Finished, Broken, Load, Draining,
+    Drain,
 )  # fmt: skip
 _CODES: Constant = {kind: code for code, kind in enumerate(_KINDS, start=1)}
 _DECODERS: Constant = {code: msgspec.msgpack.Decoder(kind) for kind, code in _CODES.items()}

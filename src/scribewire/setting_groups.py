@@ -60,6 +60,9 @@ class ServerSettings(_Group):
     )
     cors_origins: Texts = Field((), description="Origins that browsers may call the REST API from; * for any.")
     grace_s: Seconds = Field(20.0, description="Seconds that live sessions get to finish when the service stops.")
+    stop_notice_s: float = Field(
+        0.0, ge=0, le=86_400, description="Seconds before that in which live sessions go on, and are told of the end."
+    )
     log_format: Literal["text", "json"] = Field("text", description="How log lines are written.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least severe log line written."

@@ -118,7 +118,7 @@ async def test_a_session_that_finds_no_slot_in_time_is_told_when_to_come_back() 
 
 
 async def test_a_worker_that_always_crashes_ends_in_the_contracts_503() -> None:
-    broken = {"ENGINES__LANGUAGES": json.dumps({"en": {"fast": "nosuchengine:x"}}), "AUTOSCALING__START_WAIT_S": "15"}
+    broken = {"ENGINES__LANGUAGES": json.dumps({"en": {"fast": "scripted:broken"}}), "AUTOSCALING__START_WAIT_S": "15"}
     async with running(broken) as service:
         response = await asyncio.to_thread(service.call, "POST", "/api/v4/realtime/initialize")
         assert response.status_code == 503
@@ -150,6 +150,24 @@ async def test_a_signal_lets_every_live_session_end_with_its_finals(
             assert heard.finals
             assert heard.messages[-1][1] == {"state": "stopped"}
             assert heard.close_code == 1001
+        assert await service.ended() == 0
+
+
+async def test_a_planned_stop_is_told_ahead_and_sessions_go_on_until_then() -> None:
+    async with running(SCRIPTED | {"SERVER__STOP_NOTICE_S": "2"}) as service:
+        await asyncio.to_thread(service.initialize)
+        talk = await Talk.open(service.socket_url + V2, service.key)
+        await talk.start()
+        began_at = time.time()
+        service.interrupt()
+        told = await talk.until("state", "shutting_down")
+        assert began_at + 1 < told["at"] <= began_at + 4
+        await talk.send(say(["alfa", "bravo"]) + bytes(32_000), pace=None)
+        assert (await talk.until("is_final", True))["text"] == "alfa bravo"
+        assert time.time() < told["at"]
+        heard = await talk.ended()
+        assert time.time() >= told["at"]
+        assert (heard.states[-1], heard.close_code) == ("stopped", 1001)
         assert await service.ended() == 0
 
 

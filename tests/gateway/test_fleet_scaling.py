@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from scribewire import frames
-from scribewire.errors import InitializeFailed, ScaledDown, ServiceStopping, StoreFailed
+from scribewire.errors import InitializeFailed, NotFound, ScaledDown, ServiceStopping, StoreFailed
 from scribewire.gateway import fleet as fleet_module
 from scribewire.gateway.bounds import bounds_of
 from scribewire.gateway.fleet import Fleet, Status, WorkerPhase
@@ -157,6 +157,19 @@ async def test_a_session_that_wakes_a_service_that_cannot_start_is_told(started:
     with pytest.raises(ScaledDown):
         await fleet.open_stream(REQUEST, ignore)
     assert fleet.status() is Status.SCALED_DOWN
+
+
+async def test_a_drained_worker_is_told_and_replaced(started: Started) -> None:
+    fleet, scaler = await started()
+    await fleet.initialize()
+    worker = scaler.workers["w1"]
+    fleet.drain("w1")
+    await eventually(lambda: (1, ("w1",)) in scaler.scaled)
+    await eventually(lambda: fleet.status() is Status.READY and list(scaler.workers) == ["w2"])
+    assert any(isinstance(frame, frames.Drain) for frame in worker.heard)
+    assert scaler.scaled.count((1, ("w1",))) == 1
+    with pytest.raises(NotFound):
+        fleet.drain("w1")
 
 
 # --- the target ------------------------------------------------------------------------------------------------------

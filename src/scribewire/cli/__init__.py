@@ -8,7 +8,7 @@ from typing import NoReturn
 import typer
 
 from scribewire import __version__
-from scribewire.cli import bench, control, demo, models, serving, simulate, transcribe
+from scribewire.cli import bench, control, demo, drain, models, serving, simulate, transcribe
 from scribewire.cli.terminal import complain, out
 from scribewire.errors import ScribewireError
 
@@ -26,6 +26,7 @@ control.add_to(app)
 models.add_to(app)
 transcribe.add_to(app)
 bench.add_to(app)
+drain.add_to(app)
 simulate.add_to(app)
 demo.add_to(app)
 

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any, Literal, Self
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import httpx
 import msgspec
@@ -70,6 +70,14 @@ class Client:
     async def revoke_key(self, key_id: str) -> None:
         """Revoke a key; its live sessions end within seconds."""
         await self._call("DELETE", f"/keys/{key_id}")
+
+    async def fleet(self) -> dict[str, Any]:
+        """Show the workers: how each stands, and what it carries."""
+        return dict(await self._call("GET", "/fleet"))
+
+    async def drain(self, worker: str) -> None:
+        """Have a worker take no more sessions and end with its last; those that it has move to others."""
+        await self._call("POST", f"/fleet/workers/{quote(worker, safe='')}/drain")
 
     async def sessions(self) -> list[dict[str, Any]]:
         """List the reports of sessions: all for an admin, else one's own."""

@@ -13,13 +13,14 @@ import time
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from operator import mul
 from typing import Final, Literal, get_args
 
 from scribewire.core.audio import SAMPLE_BYTES, SAMPLE_RATE_HZ
 from scribewire.core.events import Word
 from scribewire.engines.base import PLAIN, Engine, Options, Outcome, Setup, Stream, Traits
-from scribewire.errors import BadSettings
+from scribewire.errors import BadSettings, EngineFailed
 from scribewire.tones import LOWEST_HZ, SPACING_HZ, VOCABULARY
 
 FRAME_SAMPLES: Final = 160
@@ -30,21 +31,32 @@ PURITY: Final = 0.98
 # Mean square of a frame, of 32,768 squared, below which it is silence.
 SILENT_POWER: Final = 100.0**2
 BATCH: Final = 8
-# hashlib lets go of the GIL for buffers like this one; some 0.2 ms a turn.
-_BURNED: Final = bytes(256 * 1024)
+# Turns of PBKDF2, for which hashlib lets go of the GIL: to measure their rate by (some 10 ms), and at a time (0.05 ms).
+_MEASURED_TURNS: Final = 20_000
+_LAST_TURNS: Final = 100
+# Of a cost that is burned in one call; the rest in small ones, for what the measured rate may be wrong by.
+_AT_ONCE: Final = 0.9
 
 
-Form = Literal["words", "bands", "null"]
+Form = Literal["words", "bands", "null", "broken"]
 FORMS: Final[dict[str, Form]] = {form: form for form in get_args(Form)}
 
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """What a model string asks for: `<form>[,cost=<CPU seconds per second of audio>][,gil=hold|release]`."""
+    """What a model string asks for: `<form>[,cost=<CPU seconds per second of audio>][,gil=hold|release]`.
+
+    The cost is the whole of it: hearing tones is a part.
+    """
 
     form: Form = "words"
     cost: float = 0.0
     holds_gil: bool = False
+
+    def burn(self, began: float, heard_samples: int) -> None:
+        """Use up what some audio costs, counted from a time of this thread's CPU clock."""
+        if self.cost:
+            _burn(began + self.cost * heard_samples / SAMPLE_RATE_HZ, holds_gil=self.holds_gil)
 
 
 def parse_script(model: str) -> Script:
@@ -62,7 +74,7 @@ def parse_script(model: str) -> Script:
     if form not in FORMS or gil not in ("hold", "release") or not 0 <= cost <= 10 or chosen:
         raise BadSettings(
             f"The scripted engine knows no model {model!r}: "
-            "use words, bands or null, then cost=<0…10> and gil=hold|release."
+            "use words, bands, null or broken, then cost=<0…10> and gil=hold|release."
         )
     return Script(FORMS[form], cost, gil == "hold")
 
@@ -76,15 +88,20 @@ class ScriptedEngine(Engine):
         self.traits = Traits(languages=("en",), releases_gil=releases, batch=BATCH if releases else 1)
 
     def load(self) -> None:
-        """Do nothing: all is there."""
+        """Measure how fast this machine burns; the form `broken` breaks."""
+        if self._script.form == "broken":
+            raise EngineFailed("The scripted engine was told to break.")
+        _turns_a_s()
 
     def open(self, resume: bytes = b"", options: Options = PLAIN) -> ScriptedStream:
         return ScriptedStream(self._script)
 
     def step(self, streams: Sequence[Stream]) -> list[Outcome]:
+        began, heard_samples = time.thread_time(), 0
         for stream in streams:
             assert isinstance(stream, ScriptedStream), "a stream of another engine"
-            stream.step()
+            heard_samples += stream.hear()
+        self._script.burn(began, heard_samples)
         return [Outcome.ON] * len(streams)
 
     def close(self) -> None:
@@ -124,20 +141,21 @@ class ScriptedStream(Stream):
     def accept(self, pcm: bytes) -> None:
         self._pending += pcm
 
-    def step(self) -> None:
-        """Hear the whole frames that were accepted."""
+    def hear(self) -> int:
+        """Hear the whole frames that were accepted; give their samples, which are to be paid for."""
         before = self._position
         while len(self._pending) >= (size := self._frame_bytes()):
             self._hear(array("h", bytes(self._pending[:size])))
             del self._pending[:size]
             self._position += size // SAMPLE_BYTES
-        _burn(self._script.cost * (self._position - before) / SAMPLE_RATE_HZ, holds_gil=self._script.holds_gil)
+        return self._position - before
 
     def partial(self) -> tuple[str, ...]:
         return tuple(run.text for run in self._heard())
 
     def finish(self) -> tuple[Word, ...]:
-        self.step()
+        began = time.thread_time()
+        self._script.burn(began, self.hear())
         return tuple(run.word for run in self._heard())
 
     def resume(self) -> bytes:
@@ -189,12 +207,20 @@ def hear_tone(samples: array[int]) -> tuple[int | None, float]:
     return (band, purity) if is_near and 0 <= band < len(VOCABULARY) else (None, 0.0)
 
 
-def _burn(cpu_s: float, *, holds_gil: bool) -> None:
-    if cpu_s <= 0:
-        return
-    end = time.thread_time() + cpu_s
+def _burn(end: float, *, holds_gil: bool) -> None:
+    left_s = end - time.thread_time()
+    if left_s > 0 and not holds_gil:
+        # In one call, as native engines decode: who comes back for the GIL all the time waits for it all the time.
+        hashlib.pbkdf2_hmac("sha256", b"", b"", max(1, int(_AT_ONCE * left_s * _turns_a_s())))
     while time.thread_time() < end:
         if holds_gil:
             sum(range(2000))
         else:
-            hashlib.sha256(_BURNED)
+            hashlib.pbkdf2_hmac("sha256", b"", b"", _LAST_TURNS)
+
+
+@cache
+def _turns_a_s() -> float:
+    began = time.thread_time()
+    hashlib.pbkdf2_hmac("sha256", b"", b"", _MEASURED_TURNS)
+    return _MEASURED_TURNS / (time.thread_time() - began)

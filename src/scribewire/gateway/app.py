@@ -143,6 +143,7 @@ class Server(uvicorn.Server):
 
     async def _drain_and_exit(self) -> None:
         log.info("draining", extra={"sessions": self._services.sessions.live})
+        await self._services.sessions.announce_stop(self._services.settings.server.stop_notice_s)
         await self._services.sessions.finish_all(self._services.settings.server.grace_s)
         self.should_exit = True
 

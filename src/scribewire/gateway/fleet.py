@@ -17,6 +17,7 @@ from scribewire.errors import (
     InitializeFailed,
     LinkBroken,
     NeverReady,
+    NotFound,
     ScaledDown,
     ScribewireError,
     ServiceStopping,
@@ -203,6 +204,20 @@ class Fleet:
         _log.error("The service did not start", extra={"code": error.code, "sentence": str(error)})
         start.set_exception(error)
 
+    def drain(self, name: str) -> None:
+        """Have a worker take no more streams and end with its last: its sessions move, and it is replaced.
+
+        Raises NotFound when there is none of that name.
+        """
+        worker = self._workers.get(name)
+        if worker is None:
+            raise NotFound
+        _log.info("A worker is to be drained", extra={"worker": name})
+        worker.drain_asked = True
+        if worker.link is not None:
+            worker.link.drain()
+        self._kicked.set()
+
     # --- slots --------------------------------------------------------------------------------------------------------
 
     async def open_stream(self, request: StreamRequest, listener: Listener) -> RemoteStream:
@@ -350,12 +365,12 @@ class Fleet:
         self._memory = decision.memory
         if decision.wanted != before:
             _log.info("Another number of workers is wanted", extra={"wanted": decision.wanted, "before": before})
-        hung = [worker.sighting.worker for worker in staying if _is_hung(worker, now)]
-        if (decision.count, decision.victims, hung) == (len(staying), (), []) or now < self._scale_not_before:
+        replaced = [worker.sighting.worker for worker in staying if worker.drain_asked or _is_hung(worker, now)]
+        if (decision.count, decision.victims, replaced) == (len(staying), (), []) or now < self._scale_not_before:
             return
-        victims = tuple(dict.fromkeys((*decision.victims, *hung)))
+        victims = tuple(dict.fromkeys((*decision.victims, *replaced)))
         for name in victims:
-            self._workers[name].retiring = True
+            self._workers[name].retiring, self._workers[name].drain_asked = True, False
         self._changed()
         if await self._scale(decision.count, victims):
             await self._observe()

@@ -19,6 +19,7 @@ from scribewire.frames import (
     Beat,
     Broken,
     Consumed,
+    Drain,
     Draining,
     FinalResult,
     Finish,
@@ -245,6 +246,10 @@ class WorkerLink(asyncio.Protocol):
             self._send(Abort(number))
             # Not from inside the caller: placing may open a stream, and the caller may be about to do the same.
             self._loop.call_soon(self._on_change)
+
+    def drain(self) -> None:
+        """Have the worker take no more streams and end with its last."""
+        self._send(Drain())
 
     # --- the transport ------------------------------------------------------------------------------------------------
 

@@ -270,6 +270,13 @@ async def fleet(services: Parts) -> FleetView:
     return services.fleet.view()
 
 
+@route("POST", "/api/v4/fleet/workers/{id}/drain", needs=Scope.ADMIN, tag="service", status=202, errors=(NotFound,))
+async def drain_worker(worker: Annotated[str, Path(alias="id")], services: Parts) -> FleetView:
+    """Have a worker take no more sessions and end with its last. Those that it has move to others, and lose nothing."""
+    services.fleet.drain(worker)
+    return services.fleet.view()
+
+
 @route("GET", "/healthz", needs=PUBLIC, tag="service")
 async def healthz() -> Health:
     """Say that this process answers."""

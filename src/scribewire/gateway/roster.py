@@ -62,7 +62,8 @@ class FleetView:
 class Member:
     """One worker on the roster.
 
-    `retiring` marks a victim from the decision to the scaler's next sighting. `unreachable` says why there is no link,
+    `retiring` marks a victim from the decision to the scaler's next sighting, `drain_asked` one that the scaler is to
+    replace. `unreachable` says why there is no link,
     `lost_since` (monotonic) since when, if the worker had been ready before.
     """
 
@@ -70,6 +71,7 @@ class Member:
     link: WorkerLink | None = None
     tending: asyncio.Task[None] | None = None
     retiring: bool = False
+    drain_asked: bool = False
     unreachable: str = ""
     lost_since: float | None = None
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
@@ -74,6 +76,17 @@ class Sessions:
         self._tasks = [asyncio.create_task(self._watch_keys()), asyncio.create_task(self._file_reports())]
         if self._peers is not None:
             self._tasks.append(asyncio.create_task(self._count_out(self._peers)))
+
+    async def announce_stop(self, notice_s: float) -> None:
+        """Take no more sessions, tell the live ones when they will be finished, and wait until then at most."""
+        self.stopping = True
+        if not self._live or not notice_s:
+            return
+        at = math.ceil(time.time() + notice_s)
+        for session in tuple(self._live):
+            session.deliver(ev.StopAnnounced(at))
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._empty.wait(), at - time.time())
 
     async def finish_all(self, grace_s: float) -> None:
         """Take no more sessions, finish the live ones and wait for them, at most `grace_s`."""

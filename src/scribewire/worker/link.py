@@ -15,6 +15,7 @@ from scribewire.frames import (
     Abort,
     Audio,
     Beat,
+    Drain,
     Finish,
     Flush,
     Frame,
@@ -52,6 +53,9 @@ class Host(Protocol):
 
     def report(self) -> Load:
         """Say how the worker is."""
+
+    def drain(self, reason: str) -> None:
+        """Take no more streams, and end with the last. Twice is once."""
 
 
 class GatewayLink(asyncio.Protocol):
@@ -134,6 +138,8 @@ class GatewayLink(asyncio.Protocol):
             self._open(frame)
         elif isinstance(frame, Abort):
             self._abort(frame.stream)
+        elif isinstance(frame, Drain):
+            self._host.drain("It was told to.")
         elif not isinstance(frame, Beat):
             raise LinkBroken(f"{type(frame).__name__} is not for a gateway to say.")
 

@@ -92,6 +92,7 @@ class Worker:
         self._memory_bytes = 0
         self._links: set[GatewayLink] = set()
         self._status = 0
+        self._signalled = False
         self._report_due = False
 
     async def serve(self) -> int:
@@ -106,7 +107,7 @@ class Worker:
             server = await start_listening(self._listen, lambda: self._accept(tasks))
             for number in (signal.SIGTERM, signal.SIGINT):
                 if signal.getsignal(number) is not signal.SIG_IGN:
-                    self._loop.add_signal_handler(number, self._drain)
+                    self._loop.add_signal_handler(number, self._take_signal)
             if self._nursery is not None:
                 self._nursery.attach(self._fail)
             jobs = [tasks.create_task(job) for job in (self._beat(), self._weigh(), self._load(tasks))]
@@ -321,13 +322,19 @@ class Worker:
 
     # --- the end -----------------------------------------------------------------------------------------------------
 
-    def _drain(self) -> None:
-        """Take no more streams, and end with the last one, or when the grace time has passed."""
-        if self._phase is not Phase.READY:
+    def _take_signal(self) -> None:
+        """Drain on the first signal; end at once on a second, or when there is nothing to drain."""
+        if self._signalled or self._phase in (Phase.LOADING, Phase.FAILED):
             self._ended.set()
+        self._signalled = True
+        self.drain("It was told to stop.")
+
+    def drain(self, reason: str) -> None:
+        """Take no more streams, and end with the last one, or when the grace time has passed. Twice is once."""
+        if self._phase is not Phase.READY:
             return
         _log.info("The worker drains", extra={"worker": self.name, "live": self._live.total()})
-        self._phase, self._reason = Phase.DRAINING, "The worker was told to stop."
+        self._phase, self._reason = Phase.DRAINING, reason
         self._say([Draining(self._reason), self.report()])
         if self._live.total():
             self._loop.call_later(self._settings.server.grace_s, self._ended.set)

@@ -1,0 +1,81 @@
+"""Workers are drained and replaced under live sessions, and no client sees it: every word once, at its time."""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import cycle, islice
+from pathlib import Path
+
+import pytest
+
+from scribewire.tones import VOCABULARY, say
+from service import Service, running
+from tests.cli.run import run
+from wire import Talk, Transcript
+
+pytestmark = pytest.mark.e2e
+
+SESSIONS = 20
+WORDS = 36
+GAP_MS = 220
+# Of one core a hundredth: that many streams fit, and a worker of another kind would not be measured here.
+SETTINGS = {
+    "ENGINES__EN__FAST": "scripted:words,cost=0.005",
+    "GATE__DETECTOR": "energy",
+    "GATE__HANGOVER_MS": "200",
+    "WORKER__SLOTS": "12",
+    "AUTOSCALING__MIN_WORKERS": "2",
+    "AUTOSCALING__MAX_WORKERS": "2",
+}
+
+
+def spoken(session: int) -> list[str]:
+    """Give the words of a session, each at another place of the alphabet."""
+    return list(islice(cycle(VOCABULARY[session % len(VOCABULARY) :] + VOCABULARY), WORDS))
+
+
+async def speak(service: Service, session: int) -> Transcript:
+    """Speak at real-time pace."""
+    talk = await Talk.open(service.socket_url + "/v2/realtime", service.key)
+    await talk.start()
+    await talk.send(say(" ".join(spoken(session)), gap_ms=GAP_MS), frame_ms=100)
+    return await talk.stop()
+
+
+def check(heard: Transcript, session: int, undisturbed: list[list[object]]) -> None:
+    words = [word for final in heard.finals for word in final["words"]]
+    assert [word[0] for word in words] == spoken(session)
+    assert [word[1:3] for word in words] == [word[1:3] for word in undisturbed]
+    assert heard.states == ["listening", "stopped"]
+    assert not heard.errors
+    offsets = [message["offset_ms"] for _, message in heard.messages if "offset_ms" in message]
+    assert offsets == sorted(offsets)
+
+
+async def test_a_rolling_restart_under_live_sessions_is_seen_by_none_of_them(tmp_path: Path) -> None:
+    async with running(SETTINGS, data_dir=tmp_path) as service:
+        await asyncio.to_thread(service.initialize)
+        talk = await Talk.open(service.socket_url + "/v2/realtime", service.key)
+        await talk.start()
+        await talk.send(say(" ".join(spoken(0)), gap_ms=GAP_MS), pace=None)
+        undisturbed = [word for final in (await talk.stop()).finals for word in final["words"]]
+        before = {worker.pid for worker in service.workers()}
+        assert len(before) == 2
+        speaking = [asyncio.create_task(speak(service, session)) for session in range(SESSIONS)]
+        await asyncio.sleep(2)
+        drained = await run("drain", "--all", data_dir=tmp_path)
+        assert (drained.code, drained.out) == (0, ""), drained.err
+        assert not before & {worker.pid for worker in service.workers()}
+        for session, heard in enumerate(await asyncio.gather(*speaking)):
+            check(heard, session, undisturbed)
+        reports = service.call("GET", "/api/v4/sessions").json()
+        assert sum(report["streams"] > 1 for report in reports) >= SESSIONS // 2
+        assert sum(report["streams_lost"] for report in reports) == 0
+
+
+async def test_a_worker_that_is_not_there_is_named(tmp_path: Path) -> None:
+    async with running(SETTINGS, data_dir=tmp_path) as service:
+        await asyncio.to_thread(service.initialize)
+        ran = await run("drain", "w9", data_dir=tmp_path)
+        assert (ran.code, ran.err) == (1, "error: There is no worker w9; there are: w1, w2.\n")
+        assert service.call("POST", "/api/v4/fleet/workers/w9/drain").status_code == 404
