@@ -22,8 +22,12 @@ class Loudness:
         self._levels: list[float] = []
 
     def hear(self, samples: NDArray[np.float32]) -> None:
-        """Take the next window; only the last may be shorter than WINDOW_SAMPLES."""
-        self._levels.append(float(np.sqrt(np.mean(np.square(samples)))))
+        """Take the next windows, whole but for the segment's last."""
+        powers = np.square(samples)
+        whole = len(powers) - len(powers) % WINDOW_SAMPLES
+        self._levels += np.sqrt(powers[:whole].reshape(-1, WINDOW_SAMPLES).mean(axis=1)).tolist()
+        if whole < len(powers):
+            self._levels.append(float(np.sqrt(powers[whole:].mean())))
 
     def clarity(self, start_samples: int, end_samples: int) -> float:
         """Give the share of a word's level that is not the segment's quiet, 0…1: .9 is 20 dB above it, .5 is 6 dB.

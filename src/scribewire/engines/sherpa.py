@@ -59,8 +59,9 @@ class SherpaStream(Stream):
         self._first_sample = 0
         self._accepted_samples = 0
         self._chunks = 0
-        self._is_read = True
         self._tokens: list[Token] = []
+        self._words: list[Spelled] = []
+        self._is_spelled = True
         self._loudness = Loudness()
 
     def begin(self, first_sample: int) -> None:
@@ -69,8 +70,8 @@ class SherpaStream(Stream):
         self._pending.clear()
         self._first_sample = first_sample
         self._accepted_samples = self._chunks = 0
-        self._is_read = True
-        self._tokens = []
+        self._tokens, self._words = [], []
+        self._is_spelled = True
         self._loudness = Loudness()
 
     def accept(self, pcm: bytes) -> None:
@@ -78,14 +79,15 @@ class SherpaStream(Stream):
 
     def feed(self) -> None:
         """Give the library what was accepted."""
-        for pcm in self._pending:
-            samples = np.frombuffer(pcm, "<i2").astype(np.float32) / _FULL_SCALE
-            self._accepted_samples += len(samples)
-            if not self._model.gives_probabilities:
-                self._loudness.hear(samples)
-            # The binding takes an array number by number, and a list in two thirds of the time.
-            self.inner.accept_waveform(SAMPLE_RATE_HZ, samples.tolist())
+        if not self._pending:
+            return
+        samples = np.frombuffer(b"".join(self._pending), "<i2").astype(np.float32) / _FULL_SCALE
         self._pending.clear()
+        self._accepted_samples += len(samples)
+        if not self._model.gives_probabilities:
+            self._loudness.hear(samples)
+        # The binding takes an array number by number, and a list in two thirds of the time.
+        self.inner.accept_waveform(SAMPLE_RATE_HZ, samples.tolist())
 
     @property
     def is_ready(self) -> bool:
@@ -95,7 +97,7 @@ class SherpaStream(Stream):
     def decoded(self) -> None:
         """Go on by one decoded chunk."""
         self._chunks += 1
-        self._is_read = False
+        self._is_spelled = False
         if self._model.kind is Kind.PARAFORMER:
             self._read_untimed()
 
@@ -120,13 +122,15 @@ class SherpaStream(Stream):
         self._pending.clear()
 
     def _spell(self) -> list[Spelled]:
-        if not self._is_read:
-            self._read()
-        return self._model.spelling.spell(self._tokens)
+        if not self._is_spelled:
+            if self._model.kind is not Kind.PARAFORMER:
+                self._read()
+            self._words = self._model.spelling.spell(self._tokens)
+            self._is_spelled = True
+        return self._words
 
     def _read(self) -> None:
         result = self.recogniser.get_result_all(self.inner)
-        self._is_read = True
         model = self._model
         starts = [round(told_s / model.told_frame_s) * model.frame_samples for told_s in result.timestamps]
         log_probs = result.ys_probs if model.gives_probabilities else [None] * len(starts)
@@ -135,7 +139,6 @@ class SherpaStream(Stream):
     def _read_untimed(self) -> None:
         """Take the tokens that the last chunk brought, and spread them over it: the library has no times for them."""
         new = self.recogniser.get_result_all(self.inner).tokens[len(self._tokens) :]
-        self._is_read = True
         start = ((self._chunks - 1) * PARAFORMER_SHIFT - PARAFORMER_AHEAD) * FEATURE_SAMPLES
         step = PARAFORMER_SHIFT * FEATURE_SAMPLES // max(1, len(new))
         self._tokens += [Token(text, max(0, start + number * step)) for number, text in enumerate(new)]

@@ -12,7 +12,7 @@ import math
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 _BEGINNINGS: Final = ("▁", " ")
 _GOES_ON: Final = "@@"
@@ -20,6 +20,7 @@ _BYTE: Final = re.compile(r"<0x([0-9A-F]{2})>")
 _SPECIAL: Final = re.compile(r"<[^<>]+>")
 # Kana, ideographs and their extensions.
 _ALONE: Final = ((0x3040, 0x30FF), (0x3400, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x3FFFF))
+_FIRST_ALONE: Final = chr(_ALONE[0][0])
 _ASCII: Final = range(32, 127)
 # Characters that Unicode would compose or split, and that byte-level BPE passes over.
 _UNSTABLE: Final = frozenset({306, 307, 319, 320, 329, 383})
@@ -69,6 +70,14 @@ class Spelled:
         return math.exp(min(0.0, sum(known) / len(known))) if known else None
 
 
+class _Piece(NamedTuple):
+    """What a token adds to a text, and whether a word begins before it or ends after it."""
+
+    raw: bytes
+    begins: bool = False
+    ends: bool = False
+
+
 class Spelling:
     """How one vocabulary writes words."""
 
@@ -82,6 +91,7 @@ class Spelling:
         # With each character a token, any phrase of them can be encoded.
         self._alphabet = {bare for token in plain if len(bare := token.removeprefix("▁")) == 1}
         self._to_case = _case_of(characters)
+        self._known: dict[str, _Piece] = {}
 
     def spell(self, tokens: Iterable[Token]) -> list[Spelled]:
         """Join tokens to words, lower-cased, in order."""
@@ -89,11 +99,9 @@ class Spelling:
         decoder = codecs.getincrementaldecoder("utf-8")("ignore")
         begins = True
         for token in tokens:
-            text = token.text
-            if _SPECIAL.fullmatch(text) and not _BYTE.fullmatch(text):
-                continue
-            begins = begins or text.startswith(_BEGINNINGS)
-            for char in decoder.decode(self._raw(text)):
+            piece = self._known.get(token.text) or self._take_apart(token.text)
+            begins = begins or piece.begins
+            for char in decoder.decode(piece.raw):
                 if char.isspace():
                     begins = True
                     continue
@@ -104,7 +112,7 @@ class Spelling:
                 if not word.tokens or word.tokens[-1] is not token:
                     word.tokens.append(token)
                 begins = _is_alone(char)
-            begins = begins or not (self.in_pieces or text.endswith(_GOES_ON))
+            begins = begins or piece.ends
         return words
 
     def write(self, phrase: str) -> str | None:
@@ -113,18 +121,24 @@ class Spelling:
         is_writable = self.by_bytes or set(phrase) - {" "} <= self._alphabet
         return phrase if phrase and is_writable else None
 
-    def _raw(self, text: str) -> bytes:
+    def _take_apart(self, text: str) -> _Piece:
         if byte := _BYTE.fullmatch(text):
-            return bytes([int(byte[1], 16)])
-        if text.startswith(_BEGINNINGS):
-            text = text[1:]
-        if self.by_bytes:
-            return bytes(_CARRIERS.get(char, ord(" ")) for char in text)
-        return (text if self.in_pieces else text.removesuffix(_GOES_ON)).encode()
+            piece = _Piece(bytes([int(byte[1], 16)]))
+        elif _SPECIAL.fullmatch(text):
+            piece = _Piece(b"")
+        elif self.in_pieces:
+            bare = text[1:] if text.startswith(_BEGINNINGS) else text
+            raw = bytes(_CARRIERS.get(char, ord(" ")) for char in bare) if self.by_bytes else bare.encode()
+            piece = _Piece(raw, begins=bare != text)
+        else:
+            piece = _Piece(text.removesuffix(_GOES_ON).encode(), ends=not text.endswith(_GOES_ON))
+        # As many as the vocabulary has, at most.
+        self._known[text] = piece
+        return piece
 
 
 def _is_alone(char: str) -> bool:
-    return any(first <= ord(char) <= last for first, last in _ALONE)
+    return char >= _FIRST_ALONE and any(first <= ord(char) <= last for first, last in _ALONE)
 
 
 def _case_of(characters: set[str]) -> Callable[[str], str]:
