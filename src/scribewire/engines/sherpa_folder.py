@@ -1,8 +1,8 @@
 """Which streaming model for sherpa-onnx lies in a folder, by the names of its files and the notes inside them.
 
 The library ends the whole process over a file that lacks what it wants, so this asks for all of that beforehand. Of
-files that play the same part the first by name is taken: int8 ones on a CPU, where they are smaller and faster, others
-on a GPU, which has no use for them.
+files that play the same part one is taken: int8 on a CPU, where it is smaller and faster, but not on a GPU, which gains
+nothing by it; half precision when there is nothing else; and then the first by name.
 """
 
 from __future__ import annotations
@@ -111,7 +111,11 @@ def recognise(folder: Path, device: Device) -> SherpaModel:
 
 def _find_part(folder: Path, part: str, device: Device) -> Path | None:
     paths = [path for path in folder.glob("*.onnx") if _part_of(path.name) == part]
-    return min(paths, key=lambda path: (("int8" in path.name) != (device == "cpu"), path.name), default=None)
+    return min(paths, key=lambda path: _rank(path.name, device), default=None)
+
+
+def _rank(name: str, device: Device) -> tuple[bool, bool, str]:
+    return ("int8" in name) != (device == "cpu"), "fp16" in name, name
 
 
 def _part_of(name: str) -> str:
