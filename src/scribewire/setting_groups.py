@@ -112,12 +112,27 @@ class AutoscalingSettings(_Group):
 class ScalerSettings(_Group):
     """Who starts and stops workers."""
 
-    kind: Literal["local", "static"] = Field(
-        "local", description="local starts child processes; static uses the workers listed in addresses."
+    kind: Literal["local", "static", "kubernetes"] = Field(
+        "local",
+        description="local starts child processes; static uses the workers listed in addresses; kubernetes scales a "
+        "Deployment.",
     )
     addresses: Texts = Field(
         (), description="Addresses of workers that are run by somebody else: unix:<path> or tcp:<host>:<port>."
     )
+
+
+class KubernetesSettings(_Group):
+    """The Deployment whose pods are the workers."""
+
+    deployment: str = Field("scribewire-worker", description="Name of the Deployment.")
+    namespace: str = Field("", description="Its namespace; empty is that of the service account or the kubeconfig.")
+    selector: str = Field(
+        "app.kubernetes.io/name=scribewire,app.kubernetes.io/component=worker",
+        description="Labels by which its pods are found.",
+    )
+    port: int = Field(7000, ge=1, le=65_535, description="TCP port that the workers listen on.")
+    kubeconfig: str = Field("", description="File with cluster and credentials; empty is the pod's service account.")
 
 
 class SessionSettings(_Group):

@@ -22,6 +22,7 @@ from scribewire.setting_groups import (
     AutoscalingSettings,
     EnginesSettings,
     GateSettings,
+    KubernetesSettings,
     LanguageSettings,
     LimitSettings,
     ScalerSettings,
@@ -37,6 +38,7 @@ __all__ = [
     "AutoscalingSettings",
     "EnginesSettings",
     "GateSettings",
+    "KubernetesSettings",
     "LanguageSettings",
     "LimitSettings",
     "ScalerSettings",
@@ -71,6 +73,7 @@ class Settings(BaseSettings):
     store: StoreSettings = StoreSettings()
     autoscaling: AutoscalingSettings = AutoscalingSettings()
     scaler: ScalerSettings = ScalerSettings()
+    kubernetes: KubernetesSettings = KubernetesSettings()
     session: SessionSettings = SessionSettings()
     limits: LimitSettings = LimitSettings()
     worker: WorkerSettings = WorkerSettings()
