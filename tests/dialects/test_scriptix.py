@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scribewire import errors
 from scribewire.core import events as ev
 from scribewire.core.audio import samples_of_ms
-from scribewire.dialects.base import Dialect
+from scribewire.dialects.base import Dialect, Request
 from scribewire.dialects.scriptix import ScriptixV1, ScriptixV2
 from scribewire.dialects.table import DIALECTS, PATHS
 
@@ -248,3 +248,14 @@ def test_encoding_always_gives_compact_json(message: ev.Message) -> None:
 def test_each_path_speaks_its_dialect() -> None:
     spoken = {row.path: DIALECTS[row.dialect] for row in PATHS}
     assert spoken == {"/v2/realtime": ScriptixV2, "/realtime": ScriptixV1}
+
+
+@BOTH
+def test_binary_frames_are_audio_and_the_query_names_language_and_type(dialect: Dialect) -> None:
+    assert dialect.hear(b"\1\2") == (ev.AudioReceived(b"\1\2"),)
+    assert dialect.hear('{"action":"stop"}') == (ev.Stopped(),)
+    assert dialect.say(ev.StoppedSaid()) == ('{"state":"stopped"}',)
+    assert (dialect.language, dialect.type, dialect.begin()) == (None, None, ())
+    asked = type(dialect)("s-1", Request(query={"language": "de", "type": "quality"}))
+    assert (asked.language, asked.type) == ("de", "quality")
+    assert (dialect.identify(Request()).credential, dialect.close_code(1008)) == (None, 1008)

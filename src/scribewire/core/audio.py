@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, Literal
 
 SAMPLE_RATE_HZ: Final = 16_000
 SAMPLE_BYTES: Final = 2
 # One step of the gate and of every decoder: 512 samples are what Silero VAD takes at 16 kHz.
 WINDOW_SAMPLES: Final = 512
 WINDOW_BYTES: Final = WINDOW_SAMPLES * SAMPLE_BYTES
+
+
+Encoding = Literal["linear16", "mulaw", "alaw", "opus", "flac", "container"]
+
+
+@dataclass(frozen=True, slots=True)
+class AudioFormat:
+    """What a client's audio is; as it comes, the one format inside. A container says its own rate and channels."""
+
+    encoding: Encoding = "linear16"
+    sample_rate_hz: int = SAMPLE_RATE_HZ
+    channels: int = 1
 
 
 def samples_of_s(seconds: float) -> int:

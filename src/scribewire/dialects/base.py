@@ -1,22 +1,84 @@
-"""The dialect contract: text frames in, core events out; core messages in, text frames out."""
+"""The dialect contract: what arrives on a socket in, core events out; core messages in, what is sent out."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
 
 from scribewire.core import events as ev
+from scribewire.core.audio import AudioFormat
+from scribewire.errors import ScribewireError
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The upgrade: its headers, by lower-case names, and its query."""
+
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    query: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A credential that stands where only this dialect has one, and the subprotocol that is to be answered to it."""
+
+    credential: str | None = field(default=None, repr=False)
+    subprotocol: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """Audio in the format that `Dialect.audio` says; what it holds becomes `AudioReceived`."""
+
+    chunk: bytes = field(repr=False)
 
 
 class Dialect(ABC):
     """How one session is spelled on the wire."""
 
-    def __init__(self, session_id: str) -> None:
+    def __init__(self, session_id: str, request: Request = Request()) -> None:
         self.session_id = session_id
+        self.request = request
+
+    @classmethod
+    def identify(cls, request: Request) -> Identity:
+        """Give the credential that stands where no other dialect looks for one."""
+        return Identity()
+
+    @property
+    def language(self) -> str | None:
+        """Give the language that is asked for; known by the time that `Started` is given."""
+        return self.request.query.get("language")
+
+    @property
+    def type(self) -> str | None:
+        """Give the type that is asked for, `fast` or `quality`."""
+        return self.request.query.get("type")
+
+    @property
+    def audio(self) -> AudioFormat:
+        """Give the format of the audio to come."""
+        return AudioFormat()
+
+    def begin(self) -> Sequence[ev.Event]:
+        """Give what the upgrade says by itself."""
+        return ()
 
     @abstractmethod
-    def decode(self, text: str) -> ev.Event:
-        """Read one text frame; never raises."""
+    def hear(self, frame: str | bytes) -> Sequence[ev.Event | Encoded]:
+        """Read one frame; never raises."""
 
     @abstractmethod
-    def encode(self, message: ev.Message) -> str:
-        """Spell one message as one text frame."""
+    def say(self, message: ev.Message) -> Sequence[str]:
+        """Spell one message, as no text frame, one or some."""
+
+    def refuse(self, error: ScribewireError) -> bytes:
+        """Give the JSON body with which an upgrade is refused."""
+        return msgspec.json.encode({"detail": str(error)})
+
+    def close_code(self, code: int) -> int:
+        """Give the code to close with where the machine says `code`."""
+        return code

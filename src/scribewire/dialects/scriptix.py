@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
@@ -33,6 +34,12 @@ def _spell_words(words: tuple[ev.Word, ...]) -> list[tuple[str, int, int, float]
 
 class Scriptix(Dialect):
     """What v1 and v2 have in common: all but the results."""
+
+    def hear(self, frame: str | bytes) -> Sequence[ev.Event]:
+        return (ev.AudioReceived(frame),) if isinstance(frame, bytes) else (self.decode(frame),)
+
+    def say(self, message: ev.Message) -> Sequence[str]:
+        return (self.encode(message),)
 
     def decode(self, text: str) -> ev.Event:
         """Read one text frame. What cannot be understood is `Misspoke`, with a sentence for its author."""

@@ -19,4 +19,6 @@ class Row:
 
 
 DIALECTS: Final[Mapping[str, type[Dialect]]] = {"v1": ScriptixV1, "v2": ScriptixV2}
+# The shapes of results that one request may choose between.
+SHAPES: Final = frozenset({"v1", "v2"})
 PATHS: Final = (Row("/v2/realtime", "v2"), Row("/realtime", "v1"))

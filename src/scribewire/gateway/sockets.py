@@ -18,8 +18,9 @@ from scribewire.core import events as ev
 from scribewire.core.languages import resolve
 from scribewire.core.session import Session
 from scribewire.core.transitions import State
-from scribewire.dialects.base import Dialect
+from scribewire.dialects.base import Dialect, Encoded
 from scribewire.errors import NotAuthenticated, ScribewireError
+from scribewire.gateway.conversion import Converter, converter_of
 from scribewire.gateway.lag import LagMeter
 from scribewire.gateway.link import RemoteStream, StreamRequest
 from scribewire.gateway.services import Services
@@ -51,8 +52,6 @@ class Socket:
         live: LiveSession,
         services: Services,
         grant: ev.Grant | None,
-        language: str | None,
-        kind: str | None,
     ) -> None:
         self._receive = receive
         self._send = send
@@ -60,8 +59,7 @@ class Socket:
         self._live = live
         self._services = services
         self._grant = grant
-        self._language = language
-        self._kind = kind
+        self._converter: Converter | None = None
 
         self._loop = asyncio.get_running_loop()
         self._machine = Session(services.session_limits, now=self._loop.time())
@@ -88,6 +86,8 @@ class Socket:
         self._services.sessions.enter(self._live)
         self._reader = asyncio.create_task(self._read())
         self._writer = asyncio.create_task(self._write())
+        for event in self._dialect.begin():
+            self.deliver(event)
         self._set_timer()
         try:
             await asyncio.wait({self._reader, self._writer}, return_when=asyncio.FIRST_COMPLETED)
@@ -149,15 +149,32 @@ class Socket:
             if message["type"] == "websocket.disconnect":
                 self.deliver(ev.ClientGone())
                 return
-            pcm = message.get("bytes")
-            if pcm is not None:
-                self.deliver(ev.AudioReceived(pcm))
-                self._lag.arrived(self._machine.kept.end_sample, self._loop.time())
-            else:
-                self.deliver(self._dialect.decode(message["text"]))
+            frame = message.get("bytes")
+            for heard in self._dialect.hear(message["text"] if frame is None else frame):
+                await self._take(heard)
             frames_read += 1
             if frames_read % _FRAMES_A_TURN == 0:
                 await asyncio.sleep(0)
+
+    async def _take(self, heard: ev.Event | Encoded) -> None:
+        """Deliver what a frame says; audio of another format once it is converted, with its tail before an end."""
+        if isinstance(heard, Encoded):
+            heard = ev.AudioReceived(await self._convert(heard.chunk))
+        elif isinstance(heard, ev.Stopped | ev.FlushAsked) and self._converter is not None:
+            self.deliver(ev.AudioReceived(await self._converter.drain()))
+        self.deliver(heard)
+        if isinstance(heard, ev.AudioReceived):
+            self._lag.arrived(self._machine.kept.end_sample, self._loop.time())
+
+    async def _convert(self, chunk: bytes) -> bytes:
+        audio = self._dialect.audio
+        try:
+            if self._converter is None or self._converter.audio != audio:
+                self._converter = converter_of(audio)
+            return await self._converter.convert(chunk)
+        except ScribewireError as error:
+            self.deliver(ev.Denied(error))
+            return b""
 
     def _hear(self, stream: int, frame: frames.Frame) -> None:
         """Take what the link says of a stream."""
@@ -219,10 +236,11 @@ class Socket:
                 await self._written.wait()
                 self._written.clear()
                 while self._outbox:
-                    text = self._dialect.encode(self._outbox.popleft())
-                    await self._send({"type": "websocket.send", "text": text})
+                    for text in self._dialect.say(self._outbox.popleft()):
+                        await self._send({"type": "websocket.send", "text": text})
                 if self._close_code is not None:
-                    await self._send({"type": "websocket.close", "code": self._close_code})
+                    code = self._dialect.close_code(self._close_code)
+                    await self._send({"type": "websocket.close", "code": code})
                     return
         except OSError:  # the server's way to say that the client is gone
             self.deliver(ev.ClientGone())
@@ -238,8 +256,8 @@ class Socket:
                     raise NotAuthenticated
                 self._grant = await self._services.grant_realtime(command.options.key)
             self._live.profile = resolve(
-                language=self._language,
-                kind=self._kind,
+                language=self._dialect.language,
+                kind=self._dialect.type,
                 configured=self._services.languages,
                 default=self._services.settings.engines.default_language,
             )

@@ -8,11 +8,9 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
-import msgspec
-
 from scribewire.core import events as ev
-from scribewire.dialects.base import Dialect
-from scribewire.dialects.table import DIALECTS, PATHS, Row
+from scribewire.dialects.base import Dialect, Request
+from scribewire.dialects.table import DIALECTS, PATHS, SHAPES, Row
 from scribewire.errors import NotAvailable, ScribewireError, ServiceStopping
 from scribewire.gateway.access import credential_of
 from scribewire.gateway.services import Services
@@ -40,20 +38,23 @@ class Upgrade:
         await receive()  # websocket.connect
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         query = dict(parse_qsl(scope["query_string"].decode("latin-1")))
+        request = Request(headers, query)
         name = self._services.settings.session.shape or query.get("shape", "")
-        name = name if name in DIALECTS else self._row.dialect
-        dialect = DIALECTS[name](new_session_id())
+        # Shapes are those of one request.
+        name = name if {name, self._row.dialect} <= SHAPES else self._row.dialect
+        dialect = DIALECTS[name](new_session_id(), request)
+        identity = dialect.identify(request)
         try:
-            grant = await self._examine(scope, headers, query)
+            grant = await self._examine(scope, identity.credential or credential_of(headers, query))
         except ScribewireError as error:
             self._services.metrics.refused.labels(error.code).inc()
-            in_browser = "origin" in headers and credential_of(headers, {}) is None and "token" in query
-            if in_browser:
-                await _accept_and_close(dialect, error, send)
+            in_browser = "origin" in headers and credential_of(headers, {}) is None
+            if in_browser and ("token" in query or identity.subprotocol):
+                await _accept_and_close(dialect, error, send, subprotocol=identity.subprotocol)
             else:
-                await _deny(error, send)
+                await _deny(dialect, error, send)
             return
-        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.accept", "subprotocol": identity.subprotocol})
         live = LiveSession(session_id=dialect.session_id, deliver=_ignore, dialect=name, started_at=datetime.now(UTC))
         await Socket(
             receive=receive,
@@ -62,17 +63,14 @@ class Upgrade:
             live=live,
             services=self._services,
             grant=grant,
-            language=query.get("language"),
-            kind=query.get("type"),
         ).run()
 
-    async def _examine(self, scope: Scope, headers: Mapping[str, str], query: Mapping[str, str]) -> ev.Grant | None:
+    async def _examine(self, scope: Scope, credential: str | None) -> ev.Grant | None:
         """Give what the credential at the upgrade allows, None when there is none. Raises what refuses it."""
         services = self._services
         if services.sessions.stopping:
             raise ServiceStopping(retry_after_s=round(services.settings.server.grace_s))
         services.sessions.check_room()
-        credential = credential_of(headers, query)
         if credential is None:
             return None
         try:
@@ -100,20 +98,23 @@ def _ignore(event: ev.Event) -> None:
     """Take an event for a session that has no machine yet."""
 
 
-async def _accept_and_close(dialect: Dialect, error: ScribewireError, send: Send) -> None:
+async def _accept_and_close(
+    dialect: Dialect, error: ScribewireError, send: Send, *, subprotocol: str | None = None
+) -> None:
     """Tell a browser, which cannot read an HTTP refusal, in the socket itself."""
-    await send({"type": "websocket.accept"})
-    await send({"type": "websocket.send", "text": dialect.encode(ev.Failed(error))})
-    await send({"type": "websocket.close", "code": error.close_code or 1008})
+    await send({"type": "websocket.accept", "subprotocol": subprotocol})
+    for text in dialect.say(ev.Failed(error)):
+        await send({"type": "websocket.send", "text": text})
+    await send({"type": "websocket.close", "code": dialect.close_code(error.close_code or 1008)})
 
 
-async def _deny(error: ScribewireError, send: Send) -> None:
+async def _deny(dialect: Dialect, error: ScribewireError, send: Send) -> None:
     """Refuse the upgrade with the status and body of the REST side (ASGI extension websocket.http.response)."""
     headers = [(b"content-type", b"application/json")]
     if error.retry_after_s is not None:
         headers.append((b"retry-after", str(error.retry_after_s).encode()))
     await send({"type": "websocket.http.response.start", "status": error.http_status, "headers": headers})
-    await send({"type": "websocket.http.response.body", "body": msgspec.json.encode({"detail": str(error)})})
+    await send({"type": "websocket.http.response.body", "body": dialect.refuse(error)})
 
 
 __all__ = ["PATHS", "Unavailable", "Upgrade"]
