@@ -139,16 +139,24 @@ class Controller:
         # Those that are not ready go first, then the newest.
         active.sort(key=lambda name: (is_ready(state.pods[name]), -list(state.pods).index(name)))
         for name in active[: max(0, len(active) - state.replicas)]:
-            pod = deepcopy(state.pods[name])
-            pod["metadata"]["deletionTimestamp"] = stamp()
-            state.put(pod)
-            self._begin(self._stop(name))
+            self._end(name)
+
+    def delete(self, name: str) -> None:
+        """Do as `kubectl delete pod` does: it ends, and another one begins at once."""
+        self._end(name)
+        self.reconcile()
 
     async def close(self) -> None:
         """End all that was begun."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _end(self, name: str) -> None:
+        pod = deepcopy(self._state.pods[name])
+        pod["metadata"]["deletionTimestamp"] = stamp()
+        self._state.put(pod)
+        self._begin(self._stop(name))
 
     def _begin(self, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)
