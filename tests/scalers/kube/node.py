@@ -27,7 +27,7 @@ class Node:
         self._environment = {name: value for name, value in os.environ.items() if not name.startswith("SCRIBEWIRE_")}
         self._environment |= {f"SCRIBEWIRE_{name}": value for name, value in settings.items()}
         self._addresses = itertools.count(2)
-        self._running: dict[str, asyncio.subprocess.Process] = {}
+        self.running: dict[str, asyncio.subprocess.Process] = {}
         self._stopping: set[str] = set()
         self.port = free_port()
 
@@ -53,7 +53,7 @@ class Node:
                 process.kill()
                 await process.wait()
                 return
-            self._running[name] = process
+            self.running[name] = process
             begun = stamp()
             self._show(name, {"running": {"startedAt": begun}}, last, restarts=restarts)
             ready = asyncio.ensure_future(self._wait_ready(name, ip, last, restarts))
@@ -70,7 +70,7 @@ class Node:
     async def stop(self, name: str) -> None:
         """Ask a pod's worker to end, make it after the grace, and let the pod be gone."""
         self._stopping.add(name)
-        process = self._running.pop(name, None)
+        process = self.running.pop(name, None)
         if process is not None:
             with suppress(ProcessLookupError):
                 process.send_signal(signal.SIGTERM)
@@ -84,7 +84,7 @@ class Node:
 
     def close(self) -> None:
         """Kill what is left."""
-        for process in self._running.values():
+        for process in self.running.values():
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
 
