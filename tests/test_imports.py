@@ -26,14 +26,15 @@ MAY_IMPORT: dict[str, set[str]] = {
     "metrics": set(),
     "logs": set(),
     "frames": {"errors"},
+    "certificates": {"errors"},
     "core": {"errors"},
     "dialects": {"core"} | BASICS,
     "client": {"core"} | BASICS,
     "bench": {"core", "client"} | BASICS,
     "engines": {"core", "settings", "metrics", "tones"} | BASICS,
     "scalers": {"core", "settings", "metrics"} | BASICS,
-    "gateway": {"core", "dialects", "scalers", "frames", "settings", "metrics", "logs"} | BASICS,
-    "worker": {"core", "engines", "frames", "settings", "metrics", "logs", "assets"} | BASICS,
+    "gateway": {"core", "dialects", "scalers", "frames", "certificates", "settings", "metrics", "logs"} | BASICS,
+    "worker": {"core", "engines", "frames", "certificates", "settings", "metrics", "logs", "assets"} | BASICS,
 }
 # The command line may import anything, and the root of the package is its version.
 FREE = {"cli", "__main__", "__init__"}

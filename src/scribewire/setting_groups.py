@@ -177,6 +177,9 @@ class WorkerSettings(_Group):
     )
     slots: int = Field(0, ge=0, le=100_000, description="Live streams a worker takes; 0 measures it at start.")
     secret: str = Field("", repr=False, description="Shared secret that a worker asks for on TCP.")
+    certificate: str = Field("", description="PEM file of the certificate that a worker shows on TCP; empty is no TLS.")
+    certificate_key: str = Field("", description="PEM file of its key; empty looks in the certificate's file.")
+    authority: str = Field("", description="PEM file by which gateways know workers' certificates; empty is no TLS.")
 
 
 class GateSettings(_Group):

@@ -9,6 +9,7 @@ import time
 from contextlib import suppress
 from typing import Final, Protocol
 
+from scribewire.certificates import trusting
 from scribewire.core import policy
 from scribewire.errors import (
     AtCapacity,
@@ -81,6 +82,7 @@ class Fleet:
         self._scaler = scaler
         self._targets = targets
         self._name = name
+        self._tls = trusting(settings.worker.authority)
         self._bounds = bounds_of(settings)
         self._loop = asyncio.get_running_loop()
         self._memory = policy.begin(self._bounds, self._loop.time())
@@ -422,6 +424,7 @@ class Fleet:
                         address,
                         gateway=self._name,
                         secret=self._settings.worker.secret,
+                        tls=self._tls,
                         on_change=self._changed,
                     )
                 except LinkBroken as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, cast
@@ -390,9 +391,15 @@ class WorkerLink(asyncio.Protocol):
 
 
 async def connect(
-    worker: str, address: str, *, gateway: str, secret: str = "", on_change: Callable[[], None]
+    worker: str,
+    address: str,
+    *,
+    gateway: str,
+    secret: str = "",
+    tls: ssl.SSLContext | None = None,
+    on_change: Callable[[], None],
 ) -> WorkerLink:
-    """Connect to a worker and exchange greetings, within CONNECT_WAIT_S.
+    """Connect to a worker and exchange greetings, within CONNECT_WAIT_S; on TCP with TLS where it is given.
 
     Raises LinkBroken when nobody listens there, or whoever does is no worker of this version.
     """
@@ -404,12 +411,15 @@ async def connect(
             if isinstance(target, UnixAddress):
                 await loop.create_unix_connection(lambda: link, target.path)
             else:
-                await loop.create_connection(lambda: link, target.host, target.port)
+                await loop.create_connection(lambda: link, target.host, target.port, ssl=tls)
             link.greet(gateway, "" if isinstance(target, UnixAddress) else secret)
             await link.wait_welcome()
     except TimeoutError as error:
         link.close()
         raise LinkBroken("The worker did not answer in time.") from error
+    except ssl.SSLCertVerificationError as error:
+        link.close()
+        raise LinkBroken("The worker's certificate is not one that worker.authority vouches for.") from error
     except OSError as error:
         link.close()
         raise LinkBroken(f"The worker could not be reached ({error.strerror or 'unknown host'}).") from error

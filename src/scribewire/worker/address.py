@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import ssl
 from collections.abc import Callable
 
 from scribewire.errors import BadSettings
@@ -34,13 +35,15 @@ def needs_secret(listen: str) -> bool:
         return host != "localhost"
 
 
-async def start_listening(listen: str, protocol: Callable[[], asyncio.Protocol]) -> asyncio.Server:
-    """Listen there. Raises BadSettings when that cannot be."""
+async def start_listening(
+    listen: str, protocol: Callable[[], asyncio.Protocol], *, tls: ssl.SSLContext | None = None
+) -> asyncio.Server:
+    """Listen there, on TCP with TLS where it is given. Raises BadSettings when that cannot be."""
     loop = asyncio.get_running_loop()
     try:
         if not is_tcp(listen):
             return await loop.create_unix_server(protocol, listen.partition(":")[2])
-        return await loop.create_server(protocol, *_host_and_port(listen))
+        return await loop.create_server(protocol, *_host_and_port(listen), ssl=tls)
     except OSError as error:
         raise BadSettings(f"The worker cannot listen on {listen} ({error.strerror}).") from error
 

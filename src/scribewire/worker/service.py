@@ -13,6 +13,7 @@ from enum import Enum
 from typing import Final
 
 from scribewire.assets import sample_pcm
+from scribewire.certificates import serving
 from scribewire.core.languages import TYPES
 from scribewire.engines.base import Engine, Options
 from scribewire.engines.gate import Gate, create_gate
@@ -104,7 +105,8 @@ class Worker:
         self._ended = asyncio.Event()
         self._loaded = {choice: asyncio.Event() for choice in self._engines}
         async with asyncio.TaskGroup() as tasks:
-            server = await start_listening(self._listen, lambda: self._accept(tasks))
+            tls = serving(self._settings.worker.certificate, self._settings.worker.certificate_key)
+            server = await start_listening(self._listen, lambda: self._accept(tasks), tls=tls)
             for number in (signal.SIGTERM, signal.SIGINT):
                 if signal.getsignal(number) is not signal.SIG_IGN:
                     self._loop.add_signal_handler(number, self._take_signal)
