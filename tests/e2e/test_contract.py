@@ -264,7 +264,8 @@ async def test_silence_and_noise_yield_nothing(service: Service, clips: dict[str
 async def test_pings_are_answered_while_decoding(service: Service, clips: dict[str, Clip]) -> None:
     talk = await open_v2(service)
     await talk.start()
-    speaking = asyncio.create_task(talk.send(clips["rms-pauses"].pcm * 4, pace=None, frame_ms=1000))
+    # Faster than real time, and not so fast that pings wait behind minutes of audio in the socket.
+    speaking = asyncio.create_task(talk.send(clips["rms-pauses"].pcm, pace=4, frame_ms=1000))
     for _ in range(5):
         await asyncio.wait_for(await talk.socket.ping(), 5)
         await asyncio.sleep(0.2)
