@@ -125,6 +125,15 @@ class NeverReady(ScribewireError):
 # --- what a client sent ----------------------------------------------------------------------------------------------
 
 
+class BadRequest(ScribewireError):
+    """An upgrade whose parameters are not those of its dialect."""
+
+    code = "bad_request"
+    sentence = "The request could not be understood."
+    http_status = 400
+    close_code = 1008
+
+
 class BadMessage(ScribewireError):
     """A message that is not JSON, not an object, of an unknown action or with wrong types: the session goes on."""
 

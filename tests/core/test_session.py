@@ -261,6 +261,16 @@ def test_a_held_partial_of_a_segment_that_held_no_word_is_forgotten() -> None:
     play.send(ev.PartialHeard(1, "a b", 1700, 0.5), ev.AudioSettled(1, 2000)).wait(1).expect()
 
 
+def test_whoever_asks_is_told_how_far_it_is_quiet() -> None:
+    play = Playbook().send(ev.Started(ev.StartOptions(quiet=True)), ev.Admitted(GRANT), ev.StreamOpened(1)).skip()
+    play.speak(1).send(ev.AudioSettled(1, 2000)).expect(ev.FeedStream, ev.Quiet(2000))
+
+
+def test_stopped_says_how_much_audio_there_was() -> None:
+    play = Playbook().listen().speak(1).send(ev.Stopped(), ev.StreamFinished(1))
+    assert [said.sample for said in play.all(ev.StoppedSaid)] == [SECOND]
+
+
 def test_without_partials_there_are_none() -> None:
     play = Playbook().listen(partial=False).speak(1).skip()
     play.send(ev.PartialHeard(1, "a", 1600, 0.5)).wait(1).expect()

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from scribewire import errors
 from scribewire.core import events as ev
 from scribewire.core.audio import samples_of_ms
-from scribewire.dialects.base import Dialect, Request
-from scribewire.dialects.scriptix import ScriptixV1, ScriptixV2
+from scribewire.dialects.base import Request
+from scribewire.dialects.scriptix import Scriptix, ScriptixV1, ScriptixV2
 from scribewire.dialects.table import DIALECTS, PATHS
 
 V1 = ScriptixV1("s-1")
@@ -52,7 +52,7 @@ NAMELESS = ev.Final(WORDS, samples_of_ms(2500))
     ],
     ids=lambda value: type(value).__name__ if not isinstance(value, str) else "",
 )
-def test_all_but_results_is_spelled_alike(dialect: Dialect, message: ev.Message, text: str) -> None:
+def test_all_but_results_is_spelled_alike(dialect: Scriptix, message: ev.Spoken, text: str) -> None:
     assert dialect.encode(message) == text
 
 
@@ -86,7 +86,7 @@ def test_all_but_results_is_spelled_alike(dialect: Dialect, message: ev.Message,
         ),
     ],
 )
-def test_results_are_spelled_as_each_dialect_does(dialect: Dialect, message: ev.Message, text: str) -> None:
+def test_results_are_spelled_as_each_dialect_does(dialect: Scriptix, message: ev.Spoken, text: str) -> None:
     assert dialect.encode(message) == text
 
 
@@ -137,7 +137,7 @@ def test_every_error_has_a_sentence_and_a_code(leaf: type[errors.ScribewireError
         ('{"action":"flush","id":' + "9" * 30 + "}", ev.FlushAsked(int("9" * 30))),
     ],
 )
-def test_messages_are_read_liberally(dialect: Dialect, text: str, event: ev.Event) -> None:
+def test_messages_are_read_liberally(dialect: Scriptix, text: str, event: ev.Event) -> None:
     assert dialect.decode(text) == event
 
 
@@ -185,7 +185,7 @@ def test_messages_are_read_liberally(dialect: Dialect, text: str, event: ev.Even
     ],
     ids=lambda value: value[:40].encode("ascii", "replace").decode(),
 )
-def test_what_cannot_be_understood_is_told_to_its_author(dialect: Dialect, text: str, sentence: str) -> None:
+def test_what_cannot_be_understood_is_told_to_its_author(dialect: Scriptix, text: str, sentence: str) -> None:
     event = dialect.decode(text)
     assert isinstance(event, ev.Misspoke)
     assert sentence in event.sentence
@@ -234,7 +234,7 @@ def test_decoding_never_raises(text: str) -> None:
 
 @settings(max_examples=60)
 @given(_said)
-def test_encoding_always_gives_compact_json(message: ev.Message) -> None:
+def test_encoding_always_gives_compact_json(message: ev.Spoken) -> None:
     for dialect in (V1, V2):
         text = dialect.encode(message)
         spelled = json.loads(text)
@@ -251,7 +251,7 @@ def test_each_path_speaks_its_dialect() -> None:
 
 
 @BOTH
-def test_binary_frames_are_audio_and_the_query_names_language_and_type(dialect: Dialect) -> None:
+def test_binary_frames_are_audio_and_the_query_names_language_and_type(dialect: Scriptix) -> None:
     assert dialect.hear(b"\1\2") == (ev.AudioReceived(b"\1\2"),)
     assert dialect.hear('{"action":"stop"}') == (ev.Stopped(),)
     assert dialect.say(ev.StoppedSaid()) == ('{"state":"stopped"}',)

@@ -27,6 +27,7 @@ class StartOptions:
     partial: bool = True
     actual_numbers: bool = False
     vocabulary: tuple[str, ...] = ()
+    quiet: bool = False  # say `Quiet` too
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,6 +298,13 @@ class Final:
 
 
 @dataclass(frozen=True, slots=True)
+class Quiet:
+    """Say that nothing before `sample` can still become a word."""
+
+    sample: int
+
+
+@dataclass(frozen=True, slots=True)
 class Flushed:
     """Say that a flush is answered."""
 
@@ -312,7 +320,9 @@ class ShuttingDown:
 
 @dataclass(frozen=True, slots=True)
 class StoppedSaid:
-    """Say that all audio is handled; nothing follows."""
+    """Say that all audio is handled, and how much there was; nothing follows."""
+
+    sample: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -389,8 +399,10 @@ Event = (
     | FlushDone
     | StreamFinished
 )
-# What a dialect spells.
-Message = Listening | Partial | Final | Flushed | ShuttingDown | StoppedSaid | Failed
+# What every dialect spells.
+Spoken = Listening | Partial | Final | Flushed | ShuttingDown | StoppedSaid | Failed
+# What a dialect is given to spell.
+Message = Spoken | Quiet
 Command = (
     Admit
     | OpenStream

@@ -126,7 +126,7 @@ class Session:
 
     def _stop_at_once(self, event: ev.Event) -> None:
         """Nothing was begun: say `stopped` and close."""
-        self._say(ev.StoppedSaid())
+        self._say(ev.StoppedSaid(self.kept.end_sample))
         self._close(1000)
 
     def _remember_stop(self, event: ev.Event) -> None:
@@ -265,6 +265,8 @@ class Session:
             sample = min(event.sample, self._feed.fed)
             self._pacer.pass_silence(sample)
             self._settle_at(sample, event.resume)
+            if self._options.quiet:
+                self._say(ev.Quiet(sample))
 
     def _give_partial(self, event: ev.PartialHeard) -> None:
         """Pass it on at the pace of the contract."""
@@ -307,7 +309,7 @@ class Session:
         self._feed.settle(self.kept.end_sample, b"")
         for flush in self._feed.flushes.drain():
             self._say(ev.Flushed(flush.id))
-        self._say(ev.StoppedSaid())
+        self._say(ev.StoppedSaid(self.kept.end_sample))
         self._close(self._close_code)
 
     # --- time is up --------------------------------------------------------------------------------------------------

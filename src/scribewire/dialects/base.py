@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import msgspec
 
@@ -15,10 +16,15 @@ from scribewire.errors import ScribewireError
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """The upgrade: its headers, by lower-case names, and its query."""
+    """The upgrade: its headers, by lower-case names, and its query, whose names may stand there more than once."""
 
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     query: Mapping[str, str] = field(default_factory=dict, repr=False)
+    pairs: Sequence[tuple[str, str]] = field(default=(), repr=False)
+
+    def all(self, name: str) -> list[str]:
+        """Give every value that the query has for a name, in order."""
+        return [value for key, value in self.pairs if key == name]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +44,9 @@ class Encoded:
 
 class Dialect(ABC):
     """How one session is spelled on the wire."""
+
+    # Whether a credential may still come after the upgrade, in the event `Started`.
+    keyed_later: ClassVar[bool] = True
 
     def __init__(self, session_id: str, request: Request = Request()) -> None:
         self.session_id = session_id
@@ -62,6 +71,17 @@ class Dialect(ABC):
     def audio(self) -> AudioFormat:
         """Give the format of the audio to come."""
         return AudioFormat()
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Give the headers of the answer to the upgrade, whether it is taken or refused."""
+        return {}
+
+    def check(self) -> None:  # noqa: B027 - most have nothing to refuse
+        """Look at the request as a whole, once its credential holds.
+
+        Raises the ScribewireError with which the upgrade is to be refused.
+        """
 
     def begin(self) -> Sequence[ev.Event]:
         """Give what the upgrade says by itself."""

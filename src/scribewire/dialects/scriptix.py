@@ -39,7 +39,7 @@ class Scriptix(Dialect):
         return (ev.AudioReceived(frame),) if isinstance(frame, bytes) else (self.decode(frame),)
 
     def say(self, message: ev.Message) -> Sequence[str]:
-        return (self.encode(message),)
+        return () if isinstance(message, ev.Quiet) else (self.encode(message),)
 
     def decode(self, text: str) -> ev.Event:
         """Read one text frame. What cannot be understood is `Misspoke`, with a sentence for its author."""
@@ -61,7 +61,7 @@ class Scriptix(Dialect):
             case _:
                 return ev.Misspoke("The action is not known: use start, stop or flush.")
 
-    def encode(self, message: ev.Message) -> str:
+    def encode(self, message: ev.Spoken) -> str:
         """Spell one message as compact JSON."""
         match message:
             case ev.Partial():

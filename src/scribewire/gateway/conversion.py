@@ -22,8 +22,14 @@ class Converter(ABC):
         """
 
     @abstractmethod
-    async def drain(self) -> bytes:
-        """Give the rest of what was taken so far; more may follow."""
+    async def drain(self, *, last: bool) -> bytes:
+        """Give the rest of what was taken so far; more may follow unless it was the `last`.
+
+        Raises UnsupportedAudio.
+        """
+
+    async def close(self) -> None:  # noqa: B027 - most hold nothing
+        """Let go of what it holds; twice is once."""
 
 
 class Plain(Converter):
@@ -32,7 +38,7 @@ class Plain(Converter):
     async def convert(self, chunk: bytes) -> bytes:
         return chunk
 
-    async def drain(self) -> bytes:
+    async def drain(self, *, last: bool) -> bytes:
         return b""
 
 

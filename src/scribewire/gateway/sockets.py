@@ -105,6 +105,7 @@ class Socket:
         for outcome in await asyncio.gather(*tasks, return_exceptions=True):
             if isinstance(outcome, Exception):
                 log.error("a session broke", exc_info=outcome, extra={"session_id": self._live.session_id})
+        await self._close_converter()
         if self._timer is not None:
             self._timer.cancel()
 
@@ -161,7 +162,7 @@ class Socket:
         if isinstance(heard, Encoded):
             heard = ev.AudioReceived(await self._convert(heard.chunk))
         elif isinstance(heard, ev.Stopped | ev.FlushAsked) and self._converter is not None:
-            self.deliver(ev.AudioReceived(await self._converter.drain()))
+            self.deliver(ev.AudioReceived(await self._drain(last=isinstance(heard, ev.Stopped))))
         self.deliver(heard)
         if isinstance(heard, ev.AudioReceived):
             self._lag.arrived(self._machine.kept.end_sample, self._loop.time())
@@ -170,11 +171,24 @@ class Socket:
         audio = self._dialect.audio
         try:
             if self._converter is None or self._converter.audio != audio:
+                await self._close_converter()
                 self._converter = converter_of(audio)
             return await self._converter.convert(chunk)
         except ScribewireError as error:
             self.deliver(ev.Denied(error))
             return b""
+
+    async def _drain(self, *, last: bool) -> bytes:
+        assert self._converter is not None
+        try:
+            return await self._converter.drain(last=last)
+        except ScribewireError as error:
+            self.deliver(ev.Denied(error))
+            return b""
+
+    async def _close_converter(self) -> None:
+        if self._converter is not None:
+            await self._converter.close()
 
     def _hear(self, stream: int, frame: frames.Frame) -> None:
         """Take what the link says of a stream."""
@@ -193,8 +207,8 @@ class Socket:
             case ev.FeedStream():
                 if self._remote is not None:
                     self._remote.feed(command.pcm)
-            case ev.Partial():
-                if self._outbox and isinstance(self._outbox[-1], ev.Partial):
+            case ev.Partial() | ev.Quiet():
+                if self._outbox and type(self._outbox[-1]) is type(command):
                     self._outbox[-1] = command
                 else:
                     self._put(command)

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 from scribewire.core import events as ev
 from scribewire.dialects.base import Dialect, Request
 from scribewire.dialects.table import DIALECTS, PATHS, SHAPES, Row
-from scribewire.errors import NotAvailable, ScribewireError, ServiceStopping
+from scribewire.errors import NotAuthenticated, NotAvailable, ScribewireError, ServiceStopping
 from scribewire.gateway.access import credential_of
 from scribewire.gateway.services import Services
 from scribewire.gateway.sessions import LiveSession
@@ -37,15 +37,18 @@ class Upgrade:
         """Take one upgrade, refuse it or hold the session."""
         await receive()  # websocket.connect
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        query = dict(parse_qsl(scope["query_string"].decode("latin-1")))
-        request = Request(headers, query)
+        pairs = parse_qsl(scope["query_string"].decode("latin-1"))
+        query = dict(pairs)
+        request = Request(headers, query, pairs)
         name = self._services.settings.session.shape or query.get("shape", "")
         # Shapes are those of one request.
         name = name if {name, self._row.dialect} <= SHAPES else self._row.dialect
         dialect = DIALECTS[name](new_session_id(), request)
         identity = dialect.identify(request)
         try:
-            grant = await self._examine(scope, identity.credential or credential_of(headers, query))
+            credential = identity.credential or credential_of(headers, query)
+            grant = await self._examine(scope, credential, keyed_later=dialect.keyed_later)
+            dialect.check()
         except ScribewireError as error:
             self._services.metrics.refused.labels(error.code).inc()
             in_browser = "origin" in headers and credential_of(headers, {}) is None
@@ -54,7 +57,8 @@ class Upgrade:
             else:
                 await _deny(dialect, error, send)
             return
-        await send({"type": "websocket.accept", "subprotocol": identity.subprotocol})
+        accept = {"type": "websocket.accept", "subprotocol": identity.subprotocol, "headers": _headers_of(dialect)}
+        await send(accept)
         live = LiveSession(session_id=dialect.session_id, deliver=_ignore, dialect=name, started_at=datetime.now(UTC))
         await Socket(
             receive=receive,
@@ -65,13 +69,15 @@ class Upgrade:
             grant=grant,
         ).run()
 
-    async def _examine(self, scope: Scope, credential: str | None) -> ev.Grant | None:
+    async def _examine(self, scope: Scope, credential: str | None, *, keyed_later: bool) -> ev.Grant | None:
         """Give what the credential at the upgrade allows, None when there is none. Raises what refuses it."""
         services = self._services
         if services.sessions.stopping:
             raise ServiceStopping(retry_after_s=round(services.settings.server.grace_s))
         services.sessions.check_room()
         if credential is None:
+            if not keyed_later:
+                raise NotAuthenticated
             return None
         try:
             grant = await services.grant_realtime(credential)
@@ -94,6 +100,10 @@ class Unavailable:
         await _accept_and_close(DIALECTS["v2"](new_session_id()), NotAvailable(), send)
 
 
+def _headers_of(dialect: Dialect) -> list[tuple[bytes, bytes]]:
+    return [(name.encode(), value.encode()) for name, value in dialect.headers.items()]
+
+
 def _ignore(event: ev.Event) -> None:
     """Take an event for a session that has no machine yet."""
 
@@ -110,7 +120,7 @@ async def _accept_and_close(
 
 async def _deny(dialect: Dialect, error: ScribewireError, send: Send) -> None:
     """Refuse the upgrade with the status and body of the REST side (ASGI extension websocket.http.response)."""
-    headers = [(b"content-type", b"application/json")]
+    headers = [(b"content-type", b"application/json"), *_headers_of(dialect)]
     if error.retry_after_s is not None:
         headers.append((b"retry-after", str(error.retry_after_s).encode()))
     await send({"type": "websocket.http.response.start", "status": error.http_status, "headers": headers})
