@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -26,6 +25,7 @@ from tests.deploy.chart import (
     run_helm,
     variables_of,
 )
+from tests.scalers.kube.node import free_port
 
 WAIT_S = 30.0
 SEVERAL = ("--set", "gateway.replicas=3", "--set", "database.existingSecret=postgres")
@@ -38,7 +38,7 @@ MODELS = ("--set", "models.pull={zipformer-en,whisper_tiny.en},models.claim=mode
 PLACED = (
     "--set=worker.nodeSelector.pool=speech,worker.tolerations[0].operator=Exists,gateway.podAnnotations.a=b",
     "--set=image.pullSecrets={registry},storage.className=fast,networkPolicy.enabled=false",
-    "--set=workerSecret.existingSecret=ours",
+    "--set=workerSecret.existingSecret=ours,workerTls.existingSecret=certificates",
 )
 PLAIN: tuple[str, ...] = ()
 SETS = {
@@ -122,7 +122,7 @@ def test_no_container_has_a_right_that_it_can_do_without(manifests: list[Manifes
             "readOnlyRootFilesystem": True,
             "capabilities": {"drop": ["ALL"]},
         }
-        assert {mount["mountPath"] for mount in container["volumeMounts"]} <= {"/data", "/data/models", "/tmp"}
+        assert {mount["mountPath"] for mount in container["volumeMounts"]} <= {"/data", "/data/models", "/tmp", "/tls"}
 
 
 def test_a_gateway_may_scale_one_deployment_and_watch_pods_and_nothing_else() -> None:
@@ -249,13 +249,20 @@ def test_models_are_pulled_before_a_worker_starts_to_where_it_reads_them() -> No
     assert {"name": "models", "persistentVolumeClaim": {"claimName": "models"}} in pod["volumes"]
 
 
+def test_over_tls_each_side_is_given_its_own_files_and_no_gateway_the_key() -> None:
+    manifests = render("--set", "workerTls.existingSecret=certificates")
+    for component, files in (("gateway", {"ca.crt"}), ("worker", {"tls.crt", "tls.key"})):
+        [volume] = [one for one in pod_of(manifests, component)["spec"]["volumes"] if one["name"] == "tls"]
+        assert {item["path"] for item in volume["secret"]["items"]} == files
+        given = variables_of(manifests, container_of(manifests, component), {}).values()
+        assert {value.removeprefix("/tls/") for value in given if value.startswith("/tls/")} == files
+
+
 @pytest.mark.e2e
 def test_the_worker_starts_by_its_arguments_and_passes_its_own_probes(tmp_path: Path) -> None:
     manifests = render(r"--set=settings.engines\.en\.fast=scripted:words", r"--set=settings.gate\.detector=energy")
     container = container_of(manifests, "worker")
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port = str(taken.getsockname()[1])
+    port = str(free_port())
 
     def here(words: list[str]) -> list[str]:
         return [word.replace("7000", port).replace("$(POD_NAME)", "a-pod") for word in words]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -14,6 +15,8 @@ from pathlib import Path
 import pytest
 
 from scribewire.settings import EnginesSettings, LanguageSettings, Settings, WorkerSettings
+from tests.scalers.kube.access import make_certificate
+from tests.scalers.kube.node import free_port
 from tests.worker.gateway import WAIT_S, WorkerProcess, scripted, start_worker
 
 pytestmark = pytest.mark.e2e
@@ -23,9 +26,7 @@ SECRET = "a secret of this test"
 
 @pytest.fixture
 def port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
+    return free_port()
 
 
 @pytest.fixture
@@ -41,11 +42,12 @@ def start(tmp_path: Path, port: int) -> Iterator[Callable[[Settings], WorkerProc
         worker.close()
 
 
-def probe(port: int, *options: str, secret: str = SECRET) -> tuple[int, str]:
+def probe(port: int, *options: str, secret: str = SECRET, certificate: str = "") -> tuple[int, str]:
     """Run it, and give its exit status and what it said."""
+    given = {"SCRIBEWIRE_WORKER__SECRET": secret, "SCRIBEWIRE_WORKER__CERTIFICATE": certificate}
     ran = subprocess.run(
         [sys.executable, "-m", "scribewire.worker.probe", str(port), *options],
-        env={**os.environ, "SCRIBEWIRE_WORKER__SECRET": secret},
+        env={**os.environ, **given},
         capture_output=True,
         text=True,
         timeout=WAIT_S,
@@ -54,9 +56,9 @@ def probe(port: int, *options: str, secret: str = SECRET) -> tuple[int, str]:
     return ran.returncode, ran.stderr
 
 
-def wait_for(port: int, *options: str) -> None:
+def wait_for(port: int, *options: str, certificate: str = "") -> None:
     deadline = time.monotonic() + WAIT_S
-    while probe(port, *options)[0]:
+    while probe(port, *options, certificate=certificate)[0]:
         assert time.monotonic() < deadline
 
 
@@ -66,6 +68,17 @@ def test_a_worker_that_serves_is_ready(start: Callable[[Settings], WorkerProcess
     assert probe(port, secret="another")[0] == 1
     worker.process.terminate()
     worker.process.wait(WAIT_S)
+    assert probe(port)[0] == 1
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl, for a certificate")
+def test_a_worker_that_speaks_tls_is_asked_over_tls(
+    start: Callable[[Settings], WorkerProcess], port: int, tmp_path: Path
+) -> None:
+    certificate = make_certificate(tmp_path)
+    key = str(certificate.parent / "key.pem")
+    start(scripted("words", worker=WorkerSettings(secret=SECRET, certificate=str(certificate), certificate_key=key)))
+    wait_for(port, "--ready", certificate=str(certificate))
     assert probe(port)[0] == 1
 
 

@@ -2,7 +2,7 @@
 
 `python -m scribewire.worker.probe PORT` says that it answers, with `--ready` that it takes streams. A port that accepts
 would prove neither: a worker listens before it has loaded, and its kernel accepts while its loop hangs. Run every few
-seconds, this imports no settings, and reads the one that it needs from its variable.
+seconds, this imports no settings, and reads the two that it needs from their variables.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from scribewire.frames import VERSION, FrameReader, Hello, Load, encode
 # A worker that is overloaded answers within some tens of milliseconds; the rest is for a node that is.
 WAIT_S: Final = 5.0
 _SECRET: Final = "SCRIBEWIRE_WORKER__SECRET"  # noqa: S105 - where it is
+_CERTIFICATE: Final = "SCRIBEWIRE_WORKER__CERTIFICATE"
 
 
 def main() -> int | str:
@@ -29,7 +30,7 @@ def main() -> int | str:
     parser.add_argument("--ready", action="store_true", help="fail unless it takes streams")
     given = parser.parse_args()
     try:
-        said = ask(given.port, os.environ.get(_SECRET, ""))
+        said = ask(given.port, os.environ.get(_SECRET, ""), tls=bool(os.environ.get(_CERTIFICATE)))
     except (OSError, LinkBroken) as error:
         return f"The worker does not answer: {error}"
     if given.ready and said.phase != "ready":
@@ -37,10 +38,10 @@ def main() -> int | str:
     return 0
 
 
-def ask(port: int, secret: str) -> Load:
+def ask(port: int, secret: str, *, tls: bool) -> Load:
     """Give what the worker says of itself. Raises OSError or LinkBroken when it does not in time."""
     deadline = time.monotonic() + WAIT_S
-    with socket.create_connection(("127.0.0.1", port), WAIT_S) as link:
+    with _connect(port, tls=tls) as link:
         link.sendall(encode(Hello(VERSION, "probe", secret)))
         reader = FrameReader()
         while chunk := link.recv(65_536):
@@ -51,6 +52,19 @@ def ask(port: int, secret: str) -> Load:
                 raise TimeoutError("timed out")
             link.settimeout(left_s)
     raise LinkBroken("It hung up.")
+
+
+def _connect(port: int, *, tls: bool) -> socket.socket:
+    plain = socket.create_connection(("127.0.0.1", port), WAIT_S)
+    if not tls:
+        return plain
+    # Only now: it takes as long to import as all the rest.
+    import ssl
+
+    trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    # Whoever listens on a port of this container is trusted as far as the container is.
+    trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
+    return trusting.wrap_socket(plain)
 
 
 if __name__ == "__main__":
