@@ -16,7 +16,7 @@ from scribewire.engines.base import Engine, Outcome, Stream
 from scribewire.errors import EngineMissing, ScribewireError
 from scribewire.tones import say, silence
 from tests.speech import clips
-from tests.tiny import sherpa
+from tests.tiny import sherpa, vosk
 
 FIRST = 16_000
 
@@ -45,6 +45,7 @@ def cases() -> Iterator[Case]:
     yield Case("pocketsphinx:fast", utterance("rms-train"), utterance("awb-road"))
     for write in (sherpa.write_ctc, sherpa.write_transducer, sherpa.write_nemo_ctc, sherpa.write_paraformer):
         yield Case("sherpa", say("alfa bravo charlie delta echo"), say("foxtrot golf"), write)
+    yield Case("vosk", say("alfa bravo charlie delta echo"), say("foxtrot golf"), vosk.write)
 
 
 def parameters() -> Iterator[object]:

@@ -29,6 +29,7 @@ class Row:
 ROWS: Final = (
     Row("pocketsphinx", "scribewire.engines.pocketsphinx:PocketSphinxEngine", ("pocketsphinx",), "server"),
     Row("sherpa", "scribewire.engines.sherpa:SherpaEngine", ("sherpa_onnx",), "sherpa"),
+    Row("vosk", "scribewire.engines.vosk:VoskEngine", ("vosk",), "vosk"),
     Row("scripted", "scribewire.engines.scripted:ScriptedEngine"),
 )
 
