@@ -147,12 +147,27 @@ async def test_a_pod_s_service_account_is_enough_and_its_token_is_read_again(
     assert rig.state.replicas == 2
 
 
-async def test_without_credentials_it_says_so(tmp_path: Path) -> None:
-    nowhere = KubernetesCluster(Target("workers", ""), kubeconfig=tmp_path / "none")
-    scaler = kubernetes.KubernetesScaler(nowhere, port=7000)
+@pytest.mark.parametrize("content", [None, "{", "kind: Config"])
+async def test_without_credentials_that_can_be_read_it_says_so(tmp_path: Path, content: str | None) -> None:
+    kubeconfig = tmp_path / "kubeconfig"
+    if content is not None:
+        kubeconfig.write_text(content)
+    scaler = kubernetes.KubernetesScaler(KubernetesCluster(Target("workers", ""), kubeconfig=kubeconfig), port=7000)
     with pytest.raises(InitializeFailed, match="credentials for the Kubernetes API could not be read"):
         await scaler.observe()
     await scaler.close()
+
+
+async def test_an_answer_that_is_no_pod_list_is_a_failure_that_passes(rig: Rig) -> None:
+    rig.state.pods["broken"] = {"metadata": 7}
+    scaler = rig.scaler()
+    with pytest.raises(InitializeFailed, match="broke off its answer"):
+        await scaler.observe()
+    rig.state.pods.clear()
+    async with asyncio.timeout(5):
+        while scaler._trouble is not None:
+            await asyncio.sleep(0.01)
+    assert await scaler.observe() == []
 
 
 async def test_a_watch_that_is_cut_goes_on_where_it_was(rig: Rig) -> None:

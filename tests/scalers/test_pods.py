@@ -92,6 +92,14 @@ def test_a_restarted_worker_remembers_its_crash_until_it_is_ready() -> None:
     assert (ready.phase, ready.failures, ready.reason) == (Phase.RUNNING, 0, "")
 
 
+def test_a_worker_that_was_drained_and_is_started_again_did_not_fail() -> None:
+    drained = crashed(SHORT_RUN, exit_code=0, reason="Completed")
+    assert seen(phase="Running", podIP="10.0.0.7", containerStatuses=[container(drained)]).phase is Phase.STARTING
+    again = container({"running": {}}, restartCount=1, lastState=drained)
+    sighting = seen(phase="Running", podIP="10.0.0.7", containerStatuses=[again])
+    assert (sighting.phase, sighting.failures, sighting.reason) == (Phase.RUNNING, 0, "")
+
+
 def test_a_worker_that_runs_has_an_address_before_it_is_ready() -> None:
     running = container({"running": {"startedAt": "2026-01-01T00:00:00Z"}})
     assert seen(phase="Running", podIP="10.0.0.7", containerStatuses=[running]).address == "tcp:10.0.0.7:7000"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import Final, TypeVar
 
 import aiohttp
 import msgspec
+import yaml
 from kubernetes_asyncio.client import ApiClient, Configuration
 from kubernetes_asyncio.config import ConfigException, load_incluster_config, load_kube_config
 
@@ -79,6 +81,7 @@ class KubernetesCluster:
         self._configuration = Configuration()
         self._namespace = target.namespace
         self._api: ApiClient | None = None
+        self._opening = asyncio.Lock()
 
     async def read_replicas(self) -> int:
         """Give how many pods the Deployment is to have."""
@@ -167,7 +170,7 @@ class KubernetesCluster:
         body: Mapping[str, object] | None,
         timeout: aiohttp.ClientTimeout,
     ) -> aiohttp.ClientResponse:
-        api = self._api or await self._open()
+        api = await self._open()
         send: Callable[..., Awaitable[aiohttp.ClientResponse]] = api.call_api
         headers = {"Accept": "application/json"}
         if verb == "patch":
@@ -185,6 +188,8 @@ class KubernetesCluster:
                 _request_timeout=timeout,
             )
         except aiohttp.ClientSSLError as error:
+            # The cluster's authority may be another one by now; the next try reads which.
+            await self.close()
             raise ClusterRefused("the Kubernetes API has a certificate that is not trusted") from error
         except _WENT_WRONG as error:
             raise ClusterRefused("the Kubernetes API could not be reached") from error
@@ -209,15 +214,11 @@ class KubernetesCluster:
     # --- credentials --------------------------------------------------------------------------------------------------
 
     async def _open(self) -> ApiClient:
-        await self._read_credentials()
-        self._configuration.proxy = None
-        self._api = ApiClient(self._configuration)
-        # The library's own session obeys HTTPS_PROXY and .netrc, which are for calls that leave the cluster.
-        rest = self._api.rest_client
-        connector = rest.pool_manager.connector
-        rest.pool_manager.detach()
-        rest.pool_manager = aiohttp.ClientSession(connector=connector, read_bufsize=_LONGEST_EVENT_BYTES)
-        return self._api
+        async with self._opening:
+            if self._api is None:
+                await self._read_credentials()
+                self._api = _create_api(self._configuration)
+            return self._api
 
     async def _read_credentials(self) -> None:
         """Read them, again where there are some: tokens are replaced every hour or so."""
@@ -233,9 +234,20 @@ class KubernetesCluster:
                     str(self._kubeconfig), client_configuration=self._configuration, persist_config=False
                 )
                 own = (loader.current_context or {}).get("context", {}).get("namespace", "")
-        except (ConfigException, OSError, ValueError) as error:
+        except (ConfigException, OSError, ValueError, yaml.YAMLError) as error:
             raise ClusterRefused("the credentials for the Kubernetes API could not be read") from error
         self._namespace = self._target.namespace or own or "default"
+
+
+def _create_api(configuration: Configuration) -> ApiClient:
+    """Create the library's client without its proxies: HTTPS_PROXY is for calls that leave the cluster."""
+    configuration.proxy = None
+    api = ApiClient(configuration)
+    rest = api.rest_client
+    connector = rest.pool_manager.connector
+    rest.pool_manager.detach()
+    rest.pool_manager = aiohttp.ClientSession(connector=connector, read_bufsize=_LONGEST_EVENT_BYTES)
+    return api
 
 
 async def _read_changes(response: aiohttp.ClientResponse) -> AsyncIterator[Change]:

@@ -94,7 +94,7 @@ class KubernetesScaler(Scaler):
         self._version = ""
         self._looked = asyncio.Event()
         self._trouble: ClusterRefused | None = None
-        self._seen_at_s = 0.0
+        self._lost_since = 0.0
         self._failures = 0
         self._watching: asyncio.Task[None] | None = None
 
@@ -118,7 +118,7 @@ class KubernetesScaler(Scaler):
 
         Raises InitializeFailed when there was none yet, or it has been down for long.
         """
-        if self._watching is None:
+        if self._watching is None or self._watching.done():
             self._watching = asyncio.create_task(self._watch(), name="watch the pods")
         loop = asyncio.get_running_loop()
         try:
@@ -126,7 +126,7 @@ class KubernetesScaler(Scaler):
                 await self._looked.wait()
         except TimeoutError as error:
             raise ClusterRefused("the Kubernetes API did not answer in time") from error
-        if self._trouble is not None and (not self._version or loop.time() - self._seen_at_s > PODS_KNOWN_FOR_S):
+        if self._trouble is not None and (not self._version or loop.time() - self._lost_since > PODS_KNOWN_FOR_S):
             raise InitializeFailed(self._trouble.details) from self._trouble
         return [sight(pod, port=self._port) for pod in sorted(self._pods.values(), key=by_age)]
 
@@ -194,7 +194,7 @@ class KubernetesScaler(Scaler):
         if error.status == _GONE:
             return
         if self._trouble is None:
-            self._seen_at_s = asyncio.get_running_loop().time()
+            self._lost_since = asyncio.get_running_loop().time()
             _log.warning("The pods cannot be watched", extra={"reason": error.details})
         self._trouble = error
         self._looked.set()

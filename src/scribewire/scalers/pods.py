@@ -149,18 +149,19 @@ def _trouble(container: ContainerStatus) -> str:
     """Say why a container does not run; nothing when it soon will, or has done what it was for."""
     waiting, ended = container.state.waiting, container.state.terminated
     if ended is not None:
-        return "" if ended.exit_code == 0 and ended.reason == "Completed" else f"crashed: {_ending(ended)}"
+        # A worker that was drained ends so, and is started again.
+        return "" if ended.exit_code == 0 else f"crashed: {_ending(ended)}"
     if waiting is None or waiting.reason in _ON_ITS_WAY:
         return ""
     if waiting.reason == _CRASHED:
-        return _past(container) or "crashes again and again"
+        return _past(container) or "ends again and again"
     return _sentence(waiting.reason, waiting.message)
 
 
 def _past(container: ContainerStatus) -> str:
     """Say how its last run ended, if there was one."""
     last = container.last_state.terminated
-    if last is None:
+    if last is None or last.exit_code == 0:
         return ""
     times = "once" if container.restart_count <= 1 else f"{container.restart_count} times"
     return f"crashed and was restarted {times}; the last time: {_ending(last)}"
@@ -181,7 +182,9 @@ def _failures(container: ContainerStatus) -> int:
 
 
 def _was_healthy(ended: Terminated | None) -> bool:
-    if ended is None or ended.started_at is None or ended.finished_at is None:
+    if ended is None or ended.exit_code == 0:
+        return ended is not None
+    if ended.started_at is None or ended.finished_at is None:
         return False
     return ended.finished_at - ended.started_at >= HEALTHY_AFTER
 
