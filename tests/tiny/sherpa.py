@@ -31,7 +31,8 @@ LOOKED_AT_FRAMES: Final = 45
 # How sharply the tones are told from one another.
 SHARPNESS: Final = 10.0
 # The scores of a clean tone: its own token's, and blank's while all others have none. Blank is no lower than that, so
-# that noise is nothing; in a transducer it is higher, for when that may not say its last token again and the tone goes on.
+# that noise is nothing; in a transducer it is higher, for when that may not say its last token again while the tone
+# goes on.
 OWN_SCORE: Final = 10.0
 BLANK_SCORE: Final = 2.0
 TRANSDUCER_BLANK_SCORE: Final = 6.0
