@@ -94,6 +94,7 @@ class Fleet:
         self._kicked = asyncio.Event()
         self._reconciling: asyncio.Task[None] | None = None
         self._stopping = False
+        self._unobserved: str | None = None
         self._refused_s = 0.0
         self._scale_not_before = 0.0
         self._written: tuple[int, float] | None = None
@@ -335,8 +336,12 @@ class Fleet:
         try:
             sightings = await within(SCALER_WAIT_S, self._scaler.observe())
         except (ScribewireError, TimeoutError) as error:
-            _log.warning("The workers could not be observed", extra={"reason": str(error)})
+            # Four times a second, it would say.
+            if str(error) != self._unobserved:
+                _log.warning("The workers could not be observed", extra={"reason": str(error)})
+            self._unobserved = str(error)
             return
+        self._unobserved = None
         known, self._workers = self._workers, {}
         gone: list[Member] = []
         for sighting in sightings:
