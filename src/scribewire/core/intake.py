@@ -8,6 +8,8 @@ Interface and Data Specifications 1.0" (1991); WAVEFORMATEXTENSIBLE for the form
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 from scribewire.core.audio import SAMPLE_BYTES, SAMPLE_RATE_HZ
@@ -22,10 +24,34 @@ _PCM: Final = 1
 _EXTENSIBLE: Final = 0xFFFE
 
 
-class Intake:
-    """Turns binary frames of any size into whole samples. The result does not depend on how they were cut."""
+@dataclass(frozen=True, slots=True)
+class WavFormat:
+    """What a WAV header announces."""
 
-    def __init__(self) -> None:
+    tag: int
+    bits: int
+    rate_hz: int
+    channels: int
+
+    def __str__(self) -> str:
+        kind = "PCM" if self.tag == _PCM else f"format {self.tag}"
+        return f"{self.bits}-bit {kind}, {self.rate_hz} Hz, {self.channels} channel(s)"
+
+
+def take_inner_format(found: WavFormat) -> None:
+    """Raise UnsupportedAudio for a WAV header that announces anything but 16-bit PCM, 16 kHz, mono."""
+    if found != WavFormat(_PCM, 8 * SAMPLE_BYTES, SAMPLE_RATE_HZ, 1):
+        raise UnsupportedAudio(f"The WAV header announces {found}; send 16-bit PCM, 16000 Hz, mono.")
+
+
+class Intake:
+    """Turns binary frames of any size into whole samples. The result does not depend on how they were cut.
+
+    `take` is called with the format of a WAV header, and raises UnsupportedAudio when it does not take it.
+    """
+
+    def __init__(self, take: Callable[[WavFormat], None] = take_inner_format) -> None:
+        self._take = take
         self._held = bytearray()
         self._raw = False
         self._format_seen = False
@@ -34,7 +60,7 @@ class Intake:
     def push(self, chunk: bytes) -> bytes:
         """Give the whole samples that are now certain, s16le; the rest is held (a header or an odd byte).
 
-        Raises UnsupportedAudio when a WAV header announces anything but 16-bit PCM, 16 kHz, mono.
+        Raises UnsupportedAudio for a WAV header that is broken or not taken.
         """
         if self._raw and not self._held and len(chunk) % SAMPLE_BYTES == 0:
             return chunk
@@ -89,7 +115,7 @@ class Intake:
         if len(held) < padded:
             return False
         if name == b"fmt ":
-            _check_format(bytes(held[8 : 8 + size]))
+            self._take(_read_format(bytes(held[8 : 8 + size])))
             self._format_seen = True
         self._skip(padded)
         return True
@@ -99,16 +125,10 @@ class Intake:
         self._skipped_bytes += count
 
 
-def _check_format(body: bytes) -> None:
+def _read_format(body: bytes) -> WavFormat:
     if len(body) < _FMT.size:
         raise UnsupportedAudio("The WAV header's format is too short.")
     tag, channels, rate_hz, _, _, bits = _FMT.unpack_from(body)
     if tag == _EXTENSIBLE and len(body) >= 26:
         tag = int.from_bytes(body[24:26], "little")
-    if (tag, channels, rate_hz, bits) == (_PCM, 1, SAMPLE_RATE_HZ, 8 * SAMPLE_BYTES):
-        return
-    kind = "PCM" if tag == _PCM else f"format {tag}"
-    raise UnsupportedAudio(
-        f"The WAV header announces {bits}-bit {kind}, {rate_hz} Hz, {channels} channel(s); "
-        "send 16-bit PCM, 16000 Hz, mono."
-    )
+    return WavFormat(tag, bits, rate_hz, channels)

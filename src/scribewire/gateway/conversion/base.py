@@ -1,11 +1,18 @@
-"""Conversion: a client's audio, whatever its format, as the one format inside."""
+"""The converter contract, the converter that has nothing to do, and the threads for what takes long."""
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
 
 from scribewire.core.audio import AudioFormat
-from scribewire.errors import UnsupportedAudio
+
+# Some hundred microseconds of work at most; a hop to a thread and back takes as long.
+_INLINE_BYTES: Final = 16 * 1024
+_POOL: Final = ThreadPoolExecutor(2, thread_name_prefix="conversion")
 
 
 class Converter(ABC):
@@ -42,11 +49,8 @@ class Plain(Converter):
         return b""
 
 
-def converter_of(audio: AudioFormat) -> Converter:
-    """Give what converts a format.
-
-    Raises UnsupportedAudio when nothing does.
-    """
-    if audio == AudioFormat():
-        return Plain(audio)
-    raise UnsupportedAudio
+async def run_aside(work: Callable[[bytes], bytes], chunk: bytes) -> bytes:
+    """Do work on a chunk, in a thread if it is long. The next chunk must wait for its end."""
+    if len(chunk) <= _INLINE_BYTES:
+        return work(chunk)
+    return await asyncio.get_running_loop().run_in_executor(_POOL, work, chunk)

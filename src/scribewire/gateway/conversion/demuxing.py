@@ -1,0 +1,168 @@
+"""Demuxing: compressed audio in a container, by PyAV, which pulls: each session's decoder has a thread of its own.
+
+It is told which container it is. Left to guess, the library would read seconds first, and take a playlist, whose
+author could have it open files and addresses of the service's own network.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import queue
+from contextlib import suppress
+from dataclasses import dataclass
+from threading import Thread
+from typing import Final
+
+import av
+
+from scribewire.core.audio import SAMPLE_BYTES, SAMPLE_RATE_HZ, AudioFormat
+from scribewire.errors import UnsupportedAudio
+from scribewire.gateway.conversion.base import Converter
+
+log = logging.getLogger(__name__)
+
+# A frame of the socket is decoded in a second or two.
+_WORK_WAIT_S: Final = 30.0
+# Few bytes may be many hours of silence: no codec of speech needs less than 32 bytes a second for long, and no frame
+# of the socket, at most 1 MiB, holds more than a quarter of an hour of speech.
+_MIN_BYTES_PER_S: Final = 32
+_HEAD_START_S: Final = 60
+_MAX_STEP_S: Final = 900
+_SECOND_BYTES: Final = SAMPLE_RATE_HZ * SAMPLE_BYTES
+# The least that is probed: a second of audio would be waiting for its end.
+_OPTIONS: Final = {"probesize": "2048", "analyzeduration": "0"}
+
+
+class Demuxed(Converter):
+    """What a container holds. Each chunk is decoded as far as it goes before its answer is given."""
+
+    def __init__(self, audio: AudioFormat, container: str) -> None:
+        super().__init__(audio)
+        self._decoder = _Decoder(container)
+
+    async def convert(self, chunk: bytes) -> bytes:
+        return await self._decoder.step(chunk) if chunk else b""
+
+    async def drain(self, *, last: bool) -> bytes:
+        # A decoder that was drained could not go on: what it holds back stays there until the end.
+        return await self._decoder.step(b"") if last else b""
+
+    async def close(self) -> None:
+        await self._decoder.end()
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """What one chunk gave."""
+
+    pcm: bytes
+    error: UnsupportedAudio | None = None
+    last: bool = False
+
+
+class _Decoder:
+    """A thread that decodes. Each chunk that it is given is answered by one step, the empty one by the last."""
+
+    def __init__(self, container: str) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._thread: Thread | None = None
+        self._chunks: queue.SimpleQueue[bytes] = queue.SimpleQueue()  # never more than two: one, and the end
+        self._steps: asyncio.Queue[_Step] = asyncio.Queue()
+        self._over = False
+        # The thread's own from here on.
+        self._container = container
+        self._held = memoryview(b"")
+        self._at_end = False
+        self._taken_bytes = 0
+        self._given_bytes = 0
+        self._pcm: list[bytes] = []
+        self._step_bytes = 0
+
+    async def step(self, chunk: bytes) -> bytes:
+        """Decode as far as a chunk goes. After the last step there is nothing.
+
+        Raises UnsupportedAudio.
+        """
+        if self._over:
+            return b""
+        if self._thread is None:
+            self._thread = Thread(target=self._run, daemon=True, name="demuxer")
+            self._thread.start()
+        self._chunks.put(chunk)
+        try:
+            async with asyncio.timeout(_WORK_WAIT_S):
+                step = await self._steps.get()
+        except TimeoutError as error:
+            raise UnsupportedAudio("The audio takes too long to decode.") from error
+        self._over = step.last
+        if step.error is not None:
+            raise step.error
+        return step.pcm
+
+    async def end(self) -> None:
+        """Let the thread end, whatever it is at."""
+        if self._thread is None or self._over:
+            return
+        self._chunks.put(b"")
+        try:
+            async with asyncio.timeout(_WORK_WAIT_S):
+                while not self._over:
+                    self._over = (await self._steps.get()).last
+        except TimeoutError:
+            log.error("a decoder does not end")
+
+    # --- in the thread -----------------------------------------------------------------------------------------------
+
+    def read(self, count: int) -> bytes:
+        """Give the library at most `count` bytes (more would be written past its buffer), none at the end."""
+        while not self._held and not self._at_end:
+            if self._taken_bytes:
+                self._answer()
+            chunk = self._chunks.get()
+            self._held = memoryview(chunk)
+            self._at_end = not chunk
+            self._taken_bytes += len(chunk)
+            self._step_bytes = 0
+        part = bytes(self._held[:count])
+        self._held = self._held[len(part) :]
+        return part
+
+    def _run(self) -> None:
+        error: UnsupportedAudio | None = UnsupportedAudio(f"The {self._container} audio cannot be decoded.")
+        try:
+            self._decode()
+            error = None
+        except UnsupportedAudio as refusal:
+            error = refusal
+        except av.FFmpegError as failure:
+            assert error is not None
+            error.__cause__ = failure
+        finally:
+            self._answer(error, last=True)
+
+    def _decode(self) -> None:
+        resampler = av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE_HZ)
+        with av.open(self, mode="r", format=self._container, options=_OPTIONS, metadata_errors="ignore") as file:
+            if not file.streams.audio:
+                raise UnsupportedAudio(f"The {self._container} container holds no audio.")
+            for frame in file.decode(audio=0):
+                for block in resampler.resample(frame):
+                    self._keep(block)
+        for block in resampler.resample(None):
+            self._keep(block)
+
+    def _keep(self, block: av.AudioFrame) -> None:
+        pcm = bytes(block.planes[0])[: block.samples * SAMPLE_BYTES]
+        self._pcm.append(pcm)
+        self._given_bytes += len(pcm)
+        self._step_bytes += len(pcm)
+        allowed_s = _HEAD_START_S + self._taken_bytes / _MIN_BYTES_PER_S
+        if self._step_bytes > _MAX_STEP_S * _SECOND_BYTES or self._given_bytes > allowed_s * _SECOND_BYTES:
+            raise UnsupportedAudio("The audio decodes to more than it can hold.")
+
+    def _answer(self, error: UnsupportedAudio | None = None, *, last: bool = False) -> None:
+        step = _Step(b"".join(self._pcm), error, last)
+        self._pcm = []
+        with suppress(RuntimeError):  # the loop has ended, and its session with it
+            self._loop.call_soon_threadsafe(self._steps.put_nowait, step)
