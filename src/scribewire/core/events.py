@@ -78,9 +78,10 @@ class FlushAsked:
 
 @dataclass(frozen=True, slots=True)
 class Misspoke:
-    """A message could not be understood."""
+    """A message could not be understood. `about` comes back with the complaint: what the dialect knows of it."""
 
     sentence: str
+    about: object = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,6 +331,7 @@ class Failed:
     """Say what went wrong."""
 
     error: ScribewireError
+    about: object = None
 
 
 @dataclass(frozen=True, slots=True)

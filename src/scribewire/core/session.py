@@ -161,7 +161,7 @@ class Session:
     def _misspeak(self, event: ev.Misspoke) -> None:
         """Complain; too many end the session."""
         self._touch()
-        self._complain(BadMessage(event.sentence))
+        self._complain(BadMessage(event.sentence), event.about)
 
     def _leave(self, event: ev.Event) -> None:
         """Release everything."""
@@ -436,12 +436,12 @@ class Session:
         if due is not None:
             self._timers[Timer.PARTIAL] = due
 
-    def _complain(self, error: BadMessage) -> None:
+    def _complain(self, error: BadMessage, about: object = None) -> None:
         self._count("bad_messages")
         if self._counts["bad_messages"] >= MAX_BAD_MESSAGES:
             self._fail(TooManyBadMessages())
             return
-        self._tell(ev.Failed(error))
+        self._tell(ev.Failed(error, about))
 
     def _tell(self, message: ev.Message) -> None:
         """Send it now, or after `listening`: a client that sent start reads exactly one message and expects that."""

@@ -42,6 +42,13 @@ class Encoded:
     chunk: bytes = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A text frame that only the dialect knows of, to be sent after what was said so far."""
+
+    text: str = field(repr=False)
+
+
 class Dialect(ABC):
     """How one session is spelled on the wire."""
 
@@ -83,12 +90,12 @@ class Dialect(ABC):
         Raises the ScribewireError with which the upgrade is to be refused.
         """
 
-    def begin(self) -> Sequence[ev.Event]:
+    def begin(self) -> Sequence[ev.Event | Answer]:
         """Give what the upgrade says by itself."""
         return ()
 
     @abstractmethod
-    def hear(self, frame: str | bytes) -> Sequence[ev.Event | Encoded]:
+    def hear(self, frame: str | bytes) -> Sequence[ev.Event | Encoded | Answer]:
         """Read one frame; never raises."""
 
     @abstractmethod
@@ -102,3 +109,8 @@ class Dialect(ABC):
     def close_code(self, code: int) -> int:
         """Give the code to close with where the machine says `code`."""
         return code
+
+    @property
+    def close_reason(self) -> str:
+        """Give what to say beside the code: at most 123 bytes (RFC 6455 section 5.5)."""
+        return ""

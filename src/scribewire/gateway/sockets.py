@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
@@ -18,7 +19,7 @@ from scribewire.core import events as ev
 from scribewire.core.languages import resolve
 from scribewire.core.session import Session
 from scribewire.core.transitions import State
-from scribewire.dialects.base import Dialect, Encoded
+from scribewire.dialects.base import Answer, Dialect, Encoded
 from scribewire.errors import NotAuthenticated, ScribewireError
 from scribewire.gateway.conversion import Converter, converter_of
 from scribewire.gateway.lag import LagMeter
@@ -62,13 +63,17 @@ class Socket:
         self._converter: Converter | None = None
 
         self._loop = asyncio.get_running_loop()
-        self._machine = Session(services.session_limits, now=self._loop.time())
+        limits = services.session_limits
+        if not dialect.keyed_later:
+            # Whoever waits here has shown a key: a bridge may open its socket long before somebody speaks.
+            limits = replace(limits, start_wait_s=limits.idle_s)
+        self._machine = Session(limits, now=self._loop.time())
         self._inbox: deque[ev.Event] = deque()
         self._delivering = False
         self._timer: asyncio.Handle | None = None
         self._timer_at_s = 0.0
 
-        self._outbox: deque[ev.Message] = deque()
+        self._outbox: deque[ev.Message | Answer] = deque()
         self._written = asyncio.Event()
         self._close_code: int | None = None
         self._may_read = asyncio.Event()
@@ -87,7 +92,10 @@ class Socket:
         self._reader = asyncio.create_task(self._read())
         self._writer = asyncio.create_task(self._write())
         for event in self._dialect.begin():
-            self.deliver(event)
+            if isinstance(event, Answer):
+                self._put(event)
+            else:
+                self.deliver(event)
         self._set_timer()
         try:
             await asyncio.wait({self._reader, self._writer}, return_when=asyncio.FIRST_COMPLETED)
@@ -157,8 +165,11 @@ class Socket:
             if frames_read % _FRAMES_A_TURN == 0:
                 await asyncio.sleep(0)
 
-    async def _take(self, heard: ev.Event | Encoded) -> None:
+    async def _take(self, heard: ev.Event | Encoded | Answer) -> None:
         """Deliver what a frame says; audio of another format once it is converted, with its tail before an end."""
+        if isinstance(heard, Answer):
+            self._put(heard)
+            return
         if isinstance(heard, Encoded):
             heard = ev.AudioReceived(await self._convert(heard.chunk))
         elif isinstance(heard, ev.Stopped | ev.FlushAsked) and self._converter is not None:
@@ -238,7 +249,7 @@ class Socket:
             case _:
                 self._put(command)
 
-    def _put(self, message: ev.Message) -> None:
+    def _put(self, message: ev.Message | Answer) -> None:
         self._outbox.append(message)
         self._written.set()
         if len(self._outbox) == MAX_OUTBOX:
@@ -250,11 +261,12 @@ class Socket:
                 await self._written.wait()
                 self._written.clear()
                 while self._outbox:
-                    for text in self._dialect.say(self._outbox.popleft()):
+                    message = self._outbox.popleft()
+                    for text in (message.text,) if isinstance(message, Answer) else self._dialect.say(message):
                         await self._send({"type": "websocket.send", "text": text})
                 if self._close_code is not None:
-                    code = self._dialect.close_code(self._close_code)
-                    await self._send({"type": "websocket.close", "code": code})
+                    code, reason = self._dialect.close_code(self._close_code), self._dialect.close_reason
+                    await self._send({"type": "websocket.close", "code": code, "reason": reason})
                     return
         except OSError:  # the server's way to say that the client is gone
             self.deliver(ev.ClientGone())

@@ -115,7 +115,8 @@ async def _accept_and_close(
     await send({"type": "websocket.accept", "subprotocol": subprotocol})
     for text in dialect.say(ev.Failed(error)):
         await send({"type": "websocket.send", "text": text})
-    await send({"type": "websocket.close", "code": dialect.close_code(error.close_code or 1008)})
+    code = dialect.close_code(error.close_code or 1008)
+    await send({"type": "websocket.close", "code": code, "reason": dialect.close_reason})
 
 
 async def _deny(dialect: Dialect, error: ScribewireError, send: Send) -> None:
