@@ -78,7 +78,7 @@ async def running(service: FakeService) -> AsyncIterator[FakeService]:
     rest = await asyncio.start_server(talk, "127.0.0.1", 0)
     async with rest, serve_sockets(service.script, "127.0.0.1", 0, process_request=refuse) as sockets:
         service.url = f"http://127.0.0.1:{rest.sockets[0].getsockname()[1]}"
-        service.endpoint = f"ws://127.0.0.1:{sockets.sockets[0].getsockname()[1]}/v2/realtime"
+        service.endpoint = f"ws://127.0.0.1:{next(iter(sockets.sockets)).getsockname()[1]}/v2/realtime"
         yield service
 
 

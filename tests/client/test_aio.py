@@ -44,7 +44,8 @@ async def say_nothing(_: ServerConnection) -> None:
             InitializeFailed,
             "Failed to initialize realtime service: quota",
         ),
-        ((502, ["no object"]), ScribewireError, "The server answered with HTTP status 502."),
+        ((502, ["no object"]), Unreachable, "The server answered with HTTP status 502."),
+        ((418, ["no object"]), ScribewireError, "The server answered with HTTP status 418."),
         ((422, {"detail": [{"msg": "too long"}, {"msg": "too old"}]}), ScribewireError, "too long; too old"),
     ],
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -15,13 +15,20 @@ import msgspec
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
-from scribewire.client.wire import Final, Flushed, Message, Partial, State, Status, error_of_answer, parse
+from scribewire.client.core import Bounds, Course
+from scribewire.client.durable import DurableSession
+from scribewire.client.sources import Source, audio_of, is_live
+from scribewire.client.wire import Event, Final, Flushed, Message, Partial, State, Status, error_of_answer, parse
 from scribewire.errors import Disconnected, ScribewireError, Unreachable
 
 _BASE = "/api/v4"
 _KEY_HEADER = "x-zoom-s2t-key"
 # One frame of the contract holds at most 1 MiB; a second of audio a frame lets Ctrl-C and partials through.
 _FRAME_BYTES = 32_000
+# A durable session has its socket back within this time of a network that went away without a word. The service holds
+# nobody back for longer than 5 s.
+_PONG_WAIT_S = 30.0
+_PROGRESS_S = 0.5
 
 
 class Client:
@@ -51,9 +58,30 @@ class Client:
         """Look, without causing anything."""
         return msgspec.convert(await self._call("GET", "/realtime/status"), Status)
 
-    async def initialize(self, *, wait_s: float = 180.0) -> Status:
-        """Start workers if there are none, and wait until one is ready. Needs the scope `admin`."""
-        return msgspec.convert(await self._call("POST", "/realtime/initialize", wait_s=wait_s), Status)
+    async def initialize(self, *, wait_s: float = 180.0, on_status: Callable[[Status], object] | None = None) -> Status:
+        """Start workers if there are none, and wait until one is ready. Needs the scope `admin`.
+
+        `on_status` is called with each status that differs from the one before, the last one ready.
+        """
+        asking = asyncio.create_task(self._call("POST", "/realtime/initialize", wait_s=wait_s))
+        try:
+            if on_status is not None:
+                await self._watch(asking, on_status)
+            ready = msgspec.convert(await asking, Status)
+        finally:
+            asking.cancel()
+        if on_status is not None:
+            on_status(ready)
+        return ready
+
+    async def _watch(self, asking: asyncio.Task[Any], on_status: Callable[[Status], object]) -> None:
+        seen = ""
+        while not asking.done():
+            status = await self.status()
+            if status.status != seen and not status.ready:
+                on_status(status)
+            seen = status.status
+            await asyncio.wait({asking}, timeout=_PROGRESS_S)
 
     async def create_key(
         self, name: str, scopes: list[str], *, expires_at: str | None = None, max_sessions: int | None = None
@@ -83,6 +111,63 @@ class Client:
         """List the reports of sessions: all for an admin, else one's own."""
         return list(await self._call("GET", "/sessions"))
 
+    async def transcribe(
+        self,
+        source: Source,
+        *,
+        language: str | None = None,
+        type: Literal["fast", "quality"] = "fast",  # noqa: A002 - the wire's word
+        partial: bool = True,
+        actual_numbers: bool = False,
+        vocabulary: Sequence[str] = (),
+        live: bool = False,
+        bounds: Bounds | None = None,
+    ) -> AsyncGenerator[Event, None]:
+        """Give what is heard in a source, to its end, over as many sockets as it takes.
+
+        A source is made to wait while the service does not listen, unless it is a microphone or said to be `live`.
+        Raises what the source raises, and what the service says of a session that cannot go on.
+        """
+        options = options_of(partial=partial, actual_numbers=actual_numbers, vocabulary=vocabulary)
+        async with self._durable(language, type, options, bounds) as session:
+            feeding = asyncio.create_task(_feed(session, source, live=live or is_live(source)))
+            feeding.add_done_callback(lambda fed: _fail_with(session, fed))
+            try:
+                async for event in session:
+                    yield event
+            finally:
+                feeding.cancel()
+                await asyncio.gather(feeding, return_exceptions=True)
+
+    @asynccontextmanager
+    async def durable_session(
+        self,
+        *,
+        language: str | None = None,
+        type: Literal["fast", "quality"] = "fast",  # noqa: A002 - the wire's word
+        partial: bool = True,
+        actual_numbers: bool = False,
+        vocabulary: Sequence[str] = (),
+        bounds: Bounds | None = None,
+    ) -> AsyncIterator[DurableSession]:
+        """Open a session that outlives its sockets, to send to and to iterate; it connects by itself."""
+        options = options_of(partial=partial, actual_numbers=actual_numbers, vocabulary=vocabulary)
+        async with self._durable(language, type, options, bounds) as session:
+            yield session
+
+    @asynccontextmanager
+    async def _durable(
+        self, language: str | None, type_: str, options: Mapping[str, object], bounds: Bounds | None
+    ) -> AsyncIterator[DurableSession]:
+        async def open_socket() -> ClientConnection:
+            return await self.connect(await self._session_url(language, type_), pong_wait_s=_PONG_WAIT_S)
+
+        session = DurableSession(Course(options, bounds, now=asyncio.get_running_loop().time()), open_socket)
+        try:
+            yield session
+        finally:
+            await session.close()
+
     @asynccontextmanager
     async def session(
         self,
@@ -94,21 +179,27 @@ class Client:
         vocabulary: Sequence[str] = (),
         listen_wait_s: float = 150.0,
     ) -> AsyncIterator[Session]:
-        """Open a session and wait until the service listens, at most `listen_wait_s` when a worker must start first."""
-        endpoint = (await self.status()).endpoint
-        asked = {"language": language, "type": type}
-        query = urlencode({name: value for name, value in asked.items() if value is not None})
-        connection = await self.connect(f"{endpoint}?{query}")
+        """Open a session of one socket and wait until the service listens, at most `listen_wait_s`.
+
+        It ends with its socket; `transcribe` and `durable_session` do not.
+        """
+        connection = await self.connect(await self._session_url(language, type))
         async with connection:
             session = Session(connection)
-            options: dict[str, object] = {"partial": partial, "actual_numbers": actual_numbers}
-            if vocabulary:
-                options["vocabulary"] = list(vocabulary)
+            options = options_of(partial=partial, actual_numbers=actual_numbers, vocabulary=vocabulary)
             await session.start(options, wait_s=listen_wait_s)
             yield session
 
-    async def connect(self, url: str) -> ClientConnection:
-        """Open a socket and nothing more; Session speaks on it, and `session` does both."""
+    async def _session_url(self, language: str | None, type_: str) -> str:
+        asked = {"language": language, "type": type_}
+        query = urlencode({name: value for name, value in asked.items() if value is not None})
+        return f"{(await self.status()).endpoint}?{query}"
+
+    async def connect(self, url: str, *, pong_wait_s: float | None = None) -> ClientConnection:
+        """Open a socket and nothing more; Session speaks on it, and `session` does both.
+
+        Without `pong_wait_s` a network that went away without a word is found by TCP alone.
+        """
         try:
             return await connect(
                 url,
@@ -116,8 +207,8 @@ class Client:
                 compression=None,  # audio does not compress
                 proxy=None if is_loopback(url) else True,
                 open_timeout=self.wait_s,
-                # A server that holds a fast sender back answers pings late; a dead one is found by TCP.
-                ping_timeout=None,
+                # A server that holds a fast sender back answers pings late.
+                ping_timeout=pong_wait_s,
                 close_timeout=2.0,
             )
         except InvalidStatus as refused:
@@ -202,6 +293,23 @@ class Session:
             await self._connection.send(frame)
         except ConnectionClosed as closed:
             raise Disconnected from closed
+
+
+def options_of(*, partial: bool, actual_numbers: bool, vocabulary: Sequence[str]) -> dict[str, object]:
+    """Give the options of a start message."""
+    options: dict[str, object] = {"partial": partial, "actual_numbers": actual_numbers}
+    return {**options, "vocabulary": list(vocabulary)} if vocabulary else options
+
+
+async def _feed(session: DurableSession, source: Source, *, live: bool) -> None:
+    async for block in audio_of(source):
+        await session.send(block, live=live)
+    await session.stop()
+
+
+def _fail_with(session: DurableSession, fed: asyncio.Task[None]) -> None:
+    if not fed.cancelled() and (error := fed.exception()) is not None:
+        session.fail(error)
 
 
 def is_loopback(url: str) -> bool:

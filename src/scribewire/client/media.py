@@ -48,9 +48,24 @@ async def read_audio(source: str) -> AsyncIterator[bytes]:
     yield intake.end()
 
 
+async def decode_audio(content: bytes) -> AsyncIterator[bytes]:
+    """Give what bytes hold in the same form: PCM, WAV or, with PyAV, a container that shows what it is."""
+    head = content[:_HEAD_BYTES]
+    if _is_container(head) or not _takes(head):
+        for pcm in _decode("The audio", content):
+            yield pcm
+        return
+    for at in range(0, len(content), _READ_BYTES):
+        yield content[at : at + _READ_BYTES]
+
+
 def _needs_decoding(source: str, head: bytes) -> bool:
     if source != STDIN and Path(source).suffix.lower() not in _OUR_SUFFIXES:
         return True
+    return _is_container(head)
+
+
+def _is_container(head: bytes) -> bool:
     return head.startswith(_MAGICS) or head[4:8] == b"ftyp"
 
 

@@ -61,10 +61,40 @@ class State(msgspec.Struct, frozen=True, omit_defaults=True):
     at: int | None = None
 
 
+class Reconnected(msgspec.Struct, frozen=True):
+    """The session goes on over another socket: after `attempts` tries and `gap_s` seconds without the service.
+
+    The last `replayed_s` seconds of audio that had been sent are sent again.
+    """
+
+    attempts: int
+    gap_s: float
+    replayed_s: float
+    session_id: str
+
+
+class AudioLost(msgspec.Struct, frozen=True):
+    """A span of the session's audio that was not kept until the service had heard it; `silent` if it was quiet."""
+
+    start_ms: int
+    end_ms: int
+    silent: bool
+
+
 Message = Partial | Final | Flushed | State
+Event = Partial | Final | Flushed | State | Reconnected | AudioLost
 
 _ERRORS: dict[str, type[ScribewireError]] = {leaf.code: leaf for leaf in reversed(leaves())}
-_BY_STATUS = {401: "not_authenticated", 403: "not_permitted", 404: "not_found", 429: "rate_limited"}
+_BY_STATUS = {
+    401: "not_authenticated",
+    403: "not_permitted",
+    404: "not_found",
+    429: "rate_limited",
+    # Said by what stands before the service while that is not there.
+    502: "unreachable",
+    503: "unreachable",
+    504: "unreachable",
+}
 
 
 def parse(text: str | bytes) -> Message:

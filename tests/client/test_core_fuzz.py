@@ -1,0 +1,95 @@
+"""Whatever befalls its sockets, a durable session gives what an undisturbed one gives: no word lost, none doubled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import count
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scribewire.client.fake_speech import say, silence
+from scribewire.client.wire import Partial
+from tests.client.world import World
+
+Move = tuple[str, int]
+WORDS = st.lists(st.sampled_from(["hi", "how", "are", "you", "ok"]), min_size=1, max_size=4)
+SPEECH = st.lists(
+    st.one_of(WORDS.map(lambda words: say(" ".join(words))), st.integers(0, 3000).map(silence)), max_size=6
+)
+MOVES = st.lists(
+    st.tuples(
+        st.sampled_from(["speak", "speak", "send", "deliver", "converse", "cut", "stop-cut", "flush", "echo", "fail"]),
+        st.integers(1, 20),
+    ),
+    max_size=40,
+)
+
+
+class Caller:
+    """Speaks by and by; keeps where it flushed, so that the same can be said undisturbed."""
+
+    def __init__(self, pcm: bytes) -> None:
+        self.pcm = pcm
+        self.at = 0
+        self.flushes: list[int] = []
+
+    def speak(self, world: World, amount: int) -> None:
+        # Odd counts: a sample may come in two halves.
+        piece = self.pcm[self.at : self.at + amount * 1777]
+        self.at += len(piece)
+        world.course.hear(piece)
+
+    def flush(self, world: World) -> None:
+        self.flushes.append(self.at)
+        world.course.flush(len(self.flushes))
+
+
+def undisturbed(caller: Caller) -> World:
+    world = World().listen()
+    at = 0
+    for number, flush_at in zip(count(1), caller.flushes, strict=False):
+        world.course.hear(caller.pcm[at:flush_at])
+        world.course.flush(number)
+        at = flush_at
+    world.course.hear(caller.pcm[at:])
+    return world.run_out()
+
+
+def move(world: World, caller: Caller, kind: str, amount: int) -> None:
+    if kind == "speak":
+        caller.speak(world, amount)
+    elif kind == "flush":
+        caller.flush(world)
+    elif world.course.awaits_connection:
+        if kind == "fail":
+            world.fail()
+        elif kind in ("send", "converse"):
+            world.connect()
+    else:
+        on_socket: dict[str, Callable[[], object]] = {
+            "send": lambda: world.send(amount),
+            "deliver": lambda: world.deliver(amount),
+            "converse": world.converse,
+            "cut": lambda: world.close(1006),
+            "stop-cut": lambda: world.close(1001),
+            "echo": lambda: [
+                world.tell(text, socket=n + 1) for n, s in enumerate(world.services[:-1]) for text in s.said
+            ],
+        }
+        on_socket.get(kind, world.take)()
+
+
+@settings(max_examples=150, deadline=None)
+@given(SPEECH.map(b"".join), MOVES)
+def test_the_finals_are_those_of_the_undisturbed_run(pcm: bytes, moves: list[Move]) -> None:
+    caller, world = Caller(pcm), World().listen()
+    for kind, amount in moves:
+        move(world, caller, kind, amount)
+        assert not world.course.is_over
+    caller.speak(world, len(pcm))
+    world.run_out()
+    assert world.course.error is None
+    assert world.lasting == undisturbed(caller).lasting
+    offsets = [event.offset_ms for event in world.events if isinstance(event, Partial)]
+    assert offsets == sorted(offsets)
