@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,9 @@ def run_helm(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([helm(), *arguments], capture_output=True, text=True, timeout=30, check=False)
 
 
+@cache
 def render(*options: str, release: str = "scribewire") -> list[Manifest]:
-    """Give the manifests for some options of helm."""
+    """Give the manifests for some options of helm, to be read only."""
     yaml = pytest.importorskip("yaml", reason="needs PyYAML")
     ran = run_helm("template", release, str(CHART), "--namespace", "speech", *options)
     assert ran.returncode == 0, ran.stderr
