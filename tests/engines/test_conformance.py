@@ -16,7 +16,7 @@ from scribewire.engines.base import Engine, Outcome, Stream
 from scribewire.errors import EngineMissing, ScribewireError
 from scribewire.tones import say, silence
 from tests.speech import clips
-from tests.tiny import sherpa, vosk
+from tests.tiny import sherpa, vosk, whisper
 
 FIRST = 16_000
 
@@ -45,7 +45,8 @@ def cases() -> Iterator[Case]:
     yield Case("pocketsphinx:fast", utterance("rms-train"), utterance("awb-road"))
     for write in (sherpa.write_ctc, sherpa.write_transducer, sherpa.write_nemo_ctc, sherpa.write_paraformer):
         yield Case("sherpa", say("alfa bravo charlie delta echo"), say("foxtrot golf"), write)
-    yield Case("vosk", say("alfa bravo charlie delta echo"), say("foxtrot golf"), vosk.write)
+    for name, write in (("vosk", vosk.write), ("whisper", whisper.write)):
+        yield Case(name, say("alfa bravo charlie delta echo"), say("foxtrot golf"), write)
 
 
 def parameters() -> Iterator[object]:
@@ -125,7 +126,8 @@ def test_confidence_is_a_share_and_words_are_plain(case: Case, engine: Engine, s
     for word in decode(engine, stream, case.spoken):
         assert 0.0 <= word.confidence <= 1.0
         assert word.text
-        assert word.text == word.text.strip().lower()
+        assert word.text == word.text.strip()
+        assert word.text.islower() or engine.traits.punctuates
         assert not set(word.text) & set("()<>[] ")
 
 

@@ -45,7 +45,9 @@ class Traits:
     `languages` are lower-case tags; where it is empty, they depend on the model. `detects_language` says that a stream
     of the language `auto` finds out by itself, `vocabulary` that expected words are minded. `releases_gil` says that
     decoding runs beside other Python threads; an engine that holds the GIL gets a process per stream. `batch` is the
-    most streams that one `step` decodes together.
+    most streams that one `step` decodes together. `own_threads` says that the library computes in threads of its own,
+    so that the CPU time of the thread that calls it tells nothing. `punctuates` says that words carry case and
+    punctuation.
     """
 
     languages: tuple[str, ...]
@@ -57,6 +59,8 @@ class Traits:
     batch: int = 1
     vocabulary: bool = False
     detects_language: bool = False
+    own_threads: bool = False
+    punctuates: bool = False
 
 
 class Outcome(Enum):

@@ -30,6 +30,7 @@ ROWS: Final = (
     Row("pocketsphinx", "scribewire.engines.pocketsphinx:PocketSphinxEngine", ("pocketsphinx",), "server"),
     Row("sherpa", "scribewire.engines.sherpa:SherpaEngine", ("sherpa_onnx",), "sherpa"),
     Row("vosk", "scribewire.engines.vosk:VoskEngine", ("vosk",), "vosk"),
+    Row("whisper", "scribewire.engines.whisper:WhisperEngine", ("faster_whisper",), "whisper"),
     Row("scripted", "scribewire.engines.scripted:ScriptedEngine"),
 )
 

@@ -37,6 +37,8 @@ class ThreadDecoders(Decoders):
         self._engine = engine
         self._choice = choice
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="decode")
+        # No clock tells what the library's threads spend on one call; while there are cores for all, the time it takes.
+        self._clock = time.monotonic if engine.traits.own_threads else time.thread_time
         self.batch = engine.traits.batch
 
     async def load(self) -> None:
@@ -57,9 +59,7 @@ class ThreadDecoders(Decoders):
 
     async def decode(self, work: Sequence[tuple[Decoder, Quantum]]) -> list[Decoded]:
         streams = [(_stream_of(decoder), quantum) for decoder, quantum in work]
-        step = asyncio.get_running_loop().run_in_executor(
-            self._pool, decode_all, self._engine, streams, time.thread_time
-        )
+        step = asyncio.get_running_loop().run_in_executor(self._pool, decode_all, self._engine, streams, self._clock)
         try:
             async with asyncio.timeout(DECODE_WAIT_S):
                 return await step
