@@ -204,7 +204,7 @@ async def test_ctrl_c_sends_stop_and_prints_the_rest(tmp_path: Path) -> None:
         await asyncio.wait_for(process.wait(), 30)
     assert b"hi how" in first
     assert b"hi how are you" in rest
-    assert process.returncode == 0
+    assert process.returncode == 130
     assert service.said[-1] == {"action": "stop"}
 
 

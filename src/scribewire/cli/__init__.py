@@ -8,7 +8,7 @@ from typing import NoReturn
 import typer
 
 from scribewire import __version__
-from scribewire.cli import bench, control, demo, drain, models, serving, simulate, transcribe
+from scribewire.cli import bench, control, demo, drain, mic, models, serving, simulate, transcribe
 from scribewire.cli.terminal import complain, out
 from scribewire.errors import ScribewireError
 
@@ -25,6 +25,7 @@ serving.add_to(app)
 control.add_to(app)
 models.add_to(app)
 transcribe.add_to(app)
+mic.add_to(app)
 bench.add_to(app)
 drain.add_to(app)
 simulate.add_to(app)

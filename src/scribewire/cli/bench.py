@@ -24,8 +24,8 @@ from scribewire.bench.speaker import Plan
 from scribewire.bench.usage import Gauge
 from scribewire.cli.control import make_ready
 from scribewire.cli.local import DataDir, Key, Url, client_of
+from scribewire.cli.streaming import Type
 from scribewire.cli.terminal import err, out, say
-from scribewire.cli.transcribe import Type
 from scribewire.client import Client
 from scribewire.errors import NotFound
 from scribewire.tones import VOCABULARY

@@ -22,8 +22,8 @@ from rich.text import Text
 
 from scribewire.assets import sample_pcm, sample_text
 from scribewire.cli.local import client_of, served_url
+from scribewire.cli.streaming import in_real_time
 from scribewire.cli.terminal import Transcript, out, waiting_for
-from scribewire.cli.transcribe import in_real_time
 from scribewire.client import Client, Final, Partial, Session
 from scribewire.errors import ScribewireError
 

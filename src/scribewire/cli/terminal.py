@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
@@ -16,6 +16,10 @@ from rich.text import Text
 # soft_wrap, so that a pipe gets a final as one line.
 out = Console(soft_wrap=True)
 err = Console(stderr=True, soft_wrap=True)
+
+_PARTIAL_ROWS = 4
+# Often enough to look alive, seldom enough to cost nothing.
+_TICK_S = 0.1
 
 
 def complain(sentences: str) -> None:
@@ -33,7 +37,7 @@ def say(text: str, *, style: str = "") -> None:
 def waiting_for(what: str) -> Iterator[None]:
     """Show a spinner and the time elapsed; without a terminal, one line before and one after."""
     began = time.monotonic()
-    if not err.is_terminal:
+    if not err.is_terminal or err.is_dumb_terminal:
         say(f"{what} …")
         yield
         say(f"{what}: done after {time.monotonic() - began:.1f} s")
@@ -45,11 +49,21 @@ def waiting_for(what: str) -> Iterator[None]:
 
 
 class Transcript:
-    """Finals as lines; on a terminal, under them a partial that grows."""
+    """Finals as lines; on a terminal, under them a partial that grows and, where one is given, a line on how it goes.
 
-    def __init__(self, console: Console = out) -> None:
+    `status` gives that line for a width in columns. A dumb terminal cannot move its cursor: it gets finals alone, as a
+    pipe does.
+    """
+
+    def __init__(
+        self, console: Console = out, *, status: Callable[[int], Text] | None = None, live: bool = True
+    ) -> None:
         self._console = console
-        self._live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
+        self._status = status
+        self._partial = Text()
+        self._drawn_at_s = 0.0
+        can_move = console.is_terminal and not console.is_dumb_terminal
+        self._live = Live(console=console, auto_refresh=False, transient=True) if live and can_move else None
 
     @property
     def is_live(self) -> bool:
@@ -65,19 +79,37 @@ class Transcript:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._live:
+            self._live.update(Text())
             self._live.stop()
 
     def partial(self, text: str) -> None:
         """Show the open segment in place of what was shown of it."""
-        if self._live:
-            self._live.update(Text(text, style="dim"), refresh=True)
+        self._partial = Text(text, style="dim")
+        self._draw()
 
     def final(self, text: str) -> None:
         """Write a whole segment."""
-        if self._live:
-            self._live.update(Text(""), refresh=True)
-        self.line(text)
+        self.partial("")
+        self.write(f"{text}\n")
 
-    def line(self, text: str) -> None:
-        """Write a line of output."""
-        self._console.print(Text(text))
+    def write(self, text: str) -> None:
+        """Write whole lines of output: to the byte, but on a live screen, where they break between words."""
+        if self._live:
+            self._console.print(Text(text), end="", soft_wrap=False)
+        else:
+            self._console.file.write(text)
+            self._console.file.flush()
+
+    def tick(self) -> None:
+        """Show how it goes now, unless that was shown a moment ago."""
+        if time.monotonic() - self._drawn_at_s >= _TICK_S:
+            self._draw()
+
+    def _draw(self) -> None:
+        if self._live:
+            self._drawn_at_s = time.monotonic()
+            width = self._console.width
+            # The end of a long partial is what is new; a region higher than the terminal could not be redrawn.
+            rows = self._partial.wrap(self._console, width)[-_PARTIAL_ROWS:] if self._partial else []
+            status = [self._status(width)] if self._status else []
+            self._live.update(Group(*rows, *status), refresh=True)

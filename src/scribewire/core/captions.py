@@ -86,6 +86,11 @@ class Captioner:
                     cues += self._take(piece)
         return cues
 
+    @property
+    def open_text(self) -> str:
+        """Give the words that are in no cue yet."""
+        return join(self._open)
+
     def end(self) -> list[Cue]:
         """Give the cues of what is left; no more words come."""
         return self._settle(None)
