@@ -8,6 +8,7 @@ from typing import Final
 
 from scribewire.dialects.base import Dialect
 from scribewire.dialects.scriptix import ScriptixV1, ScriptixV2
+from scribewire.dialects.vosk import Vosk
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +19,7 @@ class Row:
     dialect: str
 
 
-DIALECTS: Final[Mapping[str, type[Dialect]]] = {"v1": ScriptixV1, "v2": ScriptixV2}
+DIALECTS: Final[Mapping[str, type[Dialect]]] = {"v1": ScriptixV1, "v2": ScriptixV2, "vosk": Vosk}
 # The shapes of results that one request may choose between.
 SHAPES: Final = frozenset({"v1", "v2"})
-PATHS: Final = (Row("/v2/realtime", "v2"), Row("/realtime", "v1"))
+PATHS: Final = (Row("/v2/realtime", "v2"), Row("/realtime", "v1"), Row("/vosk", "vosk"))
