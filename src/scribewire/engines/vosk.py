@@ -31,8 +31,8 @@ _SILENCE: Final = "--endpoint.silence-phones"
 _FILLERS: Final = ("<", "[")
 # As loud as Kaldi's own, a deviation of 1; models were trained with it, and digital silence without it is like nothing
 # they know. The legacy generator of numpy is alike in all its versions.
-_NOISE: Final = np.random.RandomState(1).normal(size=WINDOW_SAMPLES).round().astype(np.int32)
-_RANGE: Final = np.iinfo(np.int16)
+_NOISE: Final = np.random.RandomState(1).normal(size=WINDOW_SAMPLES).round().astype(np.int16)
+_LOUDEST: Final = np.int16(32_767 - abs(_NOISE).max())
 
 
 class Spoken(msgspec.Struct):
@@ -166,7 +166,7 @@ def _read(answer: str) -> Heard:
 
 def _add_noise(pcm: bytes) -> bytes:
     samples = np.frombuffer(pcm, "<i2")
-    return (samples + _NOISE[: len(samples)]).clip(_RANGE.min, _RANGE.max).astype("<i2").tobytes()
+    return (samples.clip(-_LOUDEST, _LOUDEST) + _NOISE[: len(samples)]).tobytes()
 
 
 # --- the folder of a model -------------------------------------------------------------------------------------------
