@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from types import ModuleType, TracebackType
-from typing import Any, Self
+from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -50,39 +52,37 @@ class PortAudioError(Exception):
 
 
 class SoundSystem(ModuleType):
-    """What stands in for sounddevice: a device that gives three blocks as soon as it is open."""
+    """What stands in for sounddevice: a device that gives some audio as soon as it is open."""
 
     PortAudioError = PortAudioError
 
-    class RawInputStream:
-        """As the library's own, as far as it is used."""
+    def __init__(self, audio: bytes, at_end: Callable[[], None]) -> None:
+        super().__init__("sounddevice")
+        self.audio = audio
+        self.at_end = at_end
 
-        def __init__(self, *, device: object, callback: Callable[..., None], **_: Any) -> None:
-            if device == "none":
-                raise PortAudioError("no such device")
-            self._callback = callback
+    def RawInputStream(
+        self, *, device: object, callback: Callable[..., None], **_: Any
+    ) -> AbstractContextManager[None]:
+        """Open, as the library does, as far as it is used."""
+        if device == "none":
+            raise PortAudioError("no such device")
+        return self._open(callback)
 
-        def __enter__(self) -> Self:
-            for number in (b"\1\0", b"\2\0", b"\3\0"):
-                self._callback(memoryview(number), 1, None, None)
-            return self
-
-        def __exit__(
-            self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-        ) -> None: ...
+    @contextmanager
+    def _open(self, callback: Callable[..., None]) -> Iterator[None]:
+        for at in range(0, len(self.audio), 2000):
+            callback(memoryview(self.audio[at : at + 2000]), 1, None, None)
+        asyncio.get_running_loop().call_soon(self.at_end)
+        yield
 
 
 async def test_a_microphone_gives_what_is_spoken_until_it_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "sounddevice", SoundSystem("sounddevice"))
     microphone = Microphone()
+    monkeypatch.setitem(sys.modules, "sounddevice", SoundSystem(TONE, microphone.close))
     assert is_live(microphone)
     assert not is_live(TONE)
-    spoken = b""
-    async for block in audio_of(microphone):
-        spoken += block
-        if len(spoken) == 6:
-            microphone.close()
-    assert spoken == b"\1\0\2\0\3\0"
+    assert await read(microphone) == TONE
     with pytest.raises(ScribewireError, match="cannot be opened: no such device"):
         await read(Microphone("none"))
 
