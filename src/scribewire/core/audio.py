@@ -7,6 +7,10 @@ from typing import Final, Literal
 
 SAMPLE_RATE_HZ: Final = 16_000
 SAMPLE_BYTES: Final = 2
+# What clients may send and have converted.
+MIN_RATE_HZ: Final = 8_000
+MAX_RATE_HZ: Final = 48_000
+MAX_CHANNELS: Final = 8
 # One step of the gate and of every decoder: 512 samples are what Silero VAD takes at 16 kHz.
 WINDOW_SAMPLES: Final = 512
 WINDOW_BYTES: Final = WINDOW_SAMPLES * SAMPLE_BYTES

@@ -5,7 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from datetime import UTC, datetime
+from typing import ClassVar, Final
 
 import msgspec
 
@@ -13,14 +14,17 @@ from scribewire.core import events as ev
 from scribewire.core.audio import AudioFormat
 from scribewire.errors import ScribewireError
 
+_EPOCH: Final = datetime.fromtimestamp(0, UTC)
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """The upgrade: its headers, by lower-case names, and its query, whose names may stand there more than once."""
+    """The upgrade: when it came, its headers by lower-case names, and its query, where a name may stand twice."""
 
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     query: Mapping[str, str] = field(default_factory=dict, repr=False)
     pairs: Sequence[tuple[str, str]] = field(default=(), repr=False)
+    at: datetime = _EPOCH
 
     def all(self, name: str) -> list[str]:
         """Give every value that the query has for a name, in order."""

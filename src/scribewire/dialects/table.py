@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from scribewire.dialects.base import Dialect
+from scribewire.dialects.deepgram import Deepgram
 from scribewire.dialects.scriptix import ScriptixV1, ScriptixV2
 from scribewire.dialects.vosk import Vosk
 
@@ -19,7 +20,7 @@ class Row:
     dialect: str
 
 
-DIALECTS: Final[Mapping[str, type[Dialect]]] = {"v1": ScriptixV1, "v2": ScriptixV2, "vosk": Vosk}
+DIALECTS: Final[Mapping[str, type[Dialect]]] = {"v1": ScriptixV1, "v2": ScriptixV2, "deepgram": Deepgram, "vosk": Vosk}
 # The shapes of results that one request may choose between.
 SHAPES: Final = frozenset({"v1", "v2"})
-PATHS: Final = (Row("/v2/realtime", "v2"), Row("/realtime", "v1"), Row("/vosk", "vosk"))
+PATHS: Final = (Row("/v2/realtime", "v2"), Row("/realtime", "v1"), Row("/v1/listen", "deepgram"), Row("/vosk", "vosk"))

@@ -39,7 +39,7 @@ class Upgrade:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         pairs = parse_qsl(scope["query_string"].decode("latin-1"))
         query = dict(pairs)
-        request = Request(headers, query, pairs)
+        request = Request(headers, query, pairs, datetime.now(UTC))
         name = self._services.settings.session.shape or query.get("shape", "")
         # Shapes are those of one request.
         name = name if {name, self._row.dialect} <= SHAPES else self._row.dialect
@@ -59,7 +59,7 @@ class Upgrade:
             return
         accept = {"type": "websocket.accept", "subprotocol": identity.subprotocol, "headers": _headers_of(dialect)}
         await send(accept)
-        live = LiveSession(session_id=dialect.session_id, deliver=_ignore, dialect=name, started_at=datetime.now(UTC))
+        live = LiveSession(session_id=dialect.session_id, deliver=_ignore, dialect=name, started_at=request.at)
         await Socket(
             receive=receive,
             send=send,

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from scribewire.core.audio import AudioFormat
+from scribewire.core.audio import MAX_CHANNELS, MAX_RATE_HZ, MIN_RATE_HZ, AudioFormat
 from scribewire.errors import UnsupportedAudio
 from scribewire.gateway.conversion.base import Converter, Plain
 from scribewire.gateway.conversion.sniffing import Sniffing
 
-MIN_RATE_HZ: Final = 8_000
-MAX_RATE_HZ: Final = 48_000
-MAX_CHANNELS: Final = 8
 # What an Opus packet can hold (RFC 6716 section 2.1.5); more takes a container.
 _MAX_OPUS_CHANNELS: Final = 2
 

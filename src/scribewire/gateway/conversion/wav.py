@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from scribewire.core.audio import AudioFormat, Encoding
+from scribewire.core.audio import MAX_CHANNELS, MAX_RATE_HZ, MIN_RATE_HZ, AudioFormat, Encoding
 from scribewire.core.intake import Intake, WavFormat
 from scribewire.errors import UnsupportedAudio
 from scribewire.gateway.conversion.base import Converter
@@ -13,8 +13,8 @@ from scribewire.gateway.conversion.pcm import Pcm
 
 # By format tag and bits (RFC 2361).
 _ENCODINGS: Final[Mapping[tuple[int, int], Encoding]] = {(1, 16): "linear16", (6, 8): "alaw", (7, 8): "mulaw"}
-_RATES_HZ: Final = range(8_000, 48_001)
-_CHANNELS: Final = range(1, 9)
+_RATES_HZ: Final = range(MIN_RATE_HZ, MAX_RATE_HZ + 1)
+_CHANNELS: Final = range(1, MAX_CHANNELS + 1)
 
 
 class Wav(Converter):
@@ -40,6 +40,7 @@ class Wav(Converter):
         encoding = _ENCODINGS.get((found.tag, found.bits))
         if encoding is None or found.rate_hz not in _RATES_HZ or found.channels not in _CHANNELS:
             raise UnsupportedAudio(
-                f"The WAV header announces {found}; send 16-bit PCM, mu-law or A-law of 8000 to 48000 Hz."
+                f"The WAV header announces {found}; "
+                f"send 16-bit PCM, mu-law or A-law of {MIN_RATE_HZ} to {MAX_RATE_HZ} Hz."
             )
         self._samples = Pcm(AudioFormat(encoding, found.rate_hz, found.channels))
