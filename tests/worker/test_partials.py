@@ -29,6 +29,16 @@ def test_a_word_is_stable_once_it_survived_two_partials() -> None:
     ]
 
 
+def test_a_window_that_was_not_decoded_again_makes_nothing_more_stable() -> None:
+    assert offer(Partials(windowed=True), "a b", "a b", "a b", "a b c", "a b c") == [
+        ("a b", 0.0),
+        ("a b", 0.0),
+        ("a b", 0.0),
+        ("a b c", 0.667),
+        ("a b c", 0.667),
+    ]
+
+
 def test_a_changed_word_makes_all_that_follow_it_unstable() -> None:
     assert offer(Partials(), "a b c", "a b c", "a b c", "a x c", "a x c", "a x c") == [
         ("a b c", 0.0),

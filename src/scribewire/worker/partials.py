@@ -13,18 +13,23 @@ from scribewire.worker.numerals import Numerals
 PARTIAL_STEP_SAMPLES: Final = 3 * WINDOW_SAMPLES
 # A word counts as stable once it has survived the two partials after the one that brought it.
 STABLE_AFTER: Final = 3
+# An engine that decodes a window anew each time has made up its mind once two decodes agree (LocalAgreement-2).
+STABLE_AFTER_WINDOWED: Final = 2
 
 
 class Partials:
     """Stability is the share of a partial's words that the last STABLE_AFTER partials, it included, begin with.
 
-    With `stable_only`, those words are all that is said, and they stay until as stable ones contradict them.
+    With `stable_only`, those words are all that is said, and they stay until as stable ones contradict them. Of a
+    `windowed` engine a partial that is the last once more says nothing: it has not listened again.
     """
 
-    def __init__(self, *, numerals: Numerals | None = None, stable_only: bool = False) -> None:
+    def __init__(self, *, numerals: Numerals | None = None, stable_only: bool = False, windowed: bool = False) -> None:
         self._numerals = numerals
         self._stable_only = stable_only
-        self._latest: deque[tuple[str, ...]] = deque(maxlen=STABLE_AFTER)
+        self._windowed = windowed
+        self._needed = STABLE_AFTER_WINDOWED if windowed else STABLE_AFTER
+        self._latest: deque[tuple[str, ...]] = deque(maxlen=self._needed)
         self._shown: tuple[str, ...] = ()
         self._next_sample = 0
 
@@ -40,7 +45,8 @@ class Partials:
             return None
         self._next_sample = sample + PARTIAL_STEP_SAMPLES
         words, closed = (words, len(words)) if self._numerals is None else self._numerals.in_partial(words)
-        self._latest.append(words)
+        if not self._windowed or not self._latest or words != self._latest[-1]:
+            self._latest.append(words)
         stable = min(self._agreed(), closed)
         if not self._stable_only:
             return " ".join(words), round(stable / len(words), 3)
@@ -51,6 +57,6 @@ class Partials:
         return " ".join(prefix), 1.0
 
     def _agreed(self) -> int:
-        if len(self._latest) < STABLE_AFTER:
+        if len(self._latest) < self._needed:
             return 0
         return sum(1 for _ in takewhile(lambda column: len(set(column)) == 1, zip(*self._latest, strict=False)))

@@ -41,12 +41,14 @@ class Decoders(ABC):
     """All decoders of one choice of engine and model.
 
     `batch` is the most of them that are worth one `decode`, `piece_windows` the most windows that a quantum may hold.
-    `apart` says that they run in processes of their own, whose CPU time is not the worker's.
+    `apart` says that they run in processes of their own, whose CPU time is not the worker's; `windowed`, that they
+    decode a growing window anew, now and then.
     """
 
     batch: int
     piece_windows: int
     apart: bool
+    windowed: bool = False
 
     @abstractmethod
     async def load(self) -> None:

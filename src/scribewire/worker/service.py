@@ -231,7 +231,12 @@ class Worker:
             if needed in self._missing:
                 raise EngineMissing(str(self._missing[needed]))
         assert self._gate is not None, "ready without a gate"
-        track = Track(opened, self._gate, stable_only=self._settings.session.partials == "stable")
+        track = Track(
+            opened,
+            self._gate,
+            stable_only=self._settings.session.partials == "stable",
+            windowed=self._decoders[choice].windowed,
+        )
         decoders = self._decoders[choice]
         options = Options(opened.language, opened.vocabulary)
         decoder = await decoders.open(track.engine_state, options)

@@ -40,6 +40,7 @@ class ThreadDecoders(Decoders):
         # No clock tells what the library's threads spend on one call; while there are cores for all, the time it takes.
         self._clock = time.monotonic if engine.traits.own_threads else time.thread_time
         self.batch = engine.traits.batch
+        self.windowed = engine.traits.windowed
 
     async def load(self) -> None:
         try:

@@ -52,7 +52,7 @@ class Track:
     need no decoding.
     """
 
-    def __init__(self, opened: Open, gate: Gate, *, stable_only: bool = False) -> None:
+    def __init__(self, opened: Open, gate: Gate, *, stable_only: bool = False, windowed: bool = False) -> None:
         """Open at the state that `opened.resume` holds; with `stable_only`, partials hold what is stable.
 
         Raises LinkBroken when that is none.
@@ -70,7 +70,7 @@ class Track:
         self._queue: deque[_Segment | Silent | Flush | Finish] = deque()
         self._consumed = opened.first_sample
         self._numerals = numerals_of(opened.language) if opened.actual_numbers else None
-        self._partials = Partials(numerals=self._numerals, stable_only=stable_only)
+        self._partials = Partials(numerals=self._numerals, stable_only=stable_only, windowed=windowed)
 
     # --- in ----------------------------------------------------------------------------------------------------------
 
