@@ -13,6 +13,8 @@ from tests.client.fake_service import LISTENING, READY, STOPPED, FakeService, ru
 
 FIRST = "we walked along the road until the sun went down behind the hills"
 SECOND = "she opened the window"
+# As long as both, and the pause between them.
+SPEECH = bytes(6 * 32_000)
 
 
 def final(text: str, start_ms: int) -> str:
@@ -25,10 +27,14 @@ def partial(text: str, offset_ms: int) -> str:
 
 
 class Speaking(FakeService):
-    """Says what a test puts into `says` once it has so many bytes of audio; two finals follow the client's stop."""
+    """Says what a test puts into `says` once it has so many bytes of audio; two finals follow the client's stop.
+
+    `cuts_at` so many bytes it cuts the first connection.
+    """
 
     def __init__(self) -> None:
         self.says: dict[int, list[str]] = {}
+        self.cuts_at: int | None = None
         self.may_stop = asyncio.Event()
         self.may_stop.set()
         ready = {"GET /api/v4/realtime/status": (200, READY), "POST /api/v4/realtime/initialize": (200, READY)}
@@ -39,6 +45,11 @@ class Speaking(FakeService):
         await connection.send(LISTENING)
         while isinstance(frame := await connection.recv(), bytes):
             self.audio += frame
+            if self.cuts_at and len(self.audio) >= self.cuts_at:
+                self.cuts_at = None
+                self.audio.clear()
+                await connection.close(1012)
+                return
             for message in self.says.pop(len(self.audio), []):
                 await connection.send(message)
         self.said.append(json.loads(frame))

@@ -32,6 +32,9 @@ def hears_speech() -> FakeService:
     async def talk(connection: ServerConnection) -> None:
         await service.hear(connection)
         await connection.send(LISTENING)
+        frame = await connection.recv()
+        assert isinstance(frame, bytes)
+        service.audio += frame
         await connection.send('{"text":"hi how","is_final":false,"offset_ms":100,"stability":0.5}')
         await service.hear(connection)
         await connection.send('{"text":"hi how are you","is_final":true,"offset_ms":200,"words":[]}')
@@ -128,17 +131,17 @@ async def test_the_first_key_is_shown_to_no_other_machine(tmp_path: Path) -> Non
 
 async def test_transcribe_initializes_and_prints_finals_only_where_there_is_no_terminal(tmp_path: Path) -> None:
     async with running(hears_speech()) as service:
-        ran = await run("transcribe", "-", "--url", service.url, "--key", "k", data_dir=tmp_path, stdin=bytes(640))
+        ran = await run("transcribe", "-", "--url", service.url, "--key", "k", data_dir=tmp_path, stdin=bytes(6_400))
     assert (ran.code, ran.out) == (0, "hi how are you\n"), ran.err
     assert [call for call, _, _ in service.calls] == [INITIALIZE, STATUS]
     assert service.said[0] == {"action": "start", "partial": False, "actual_numbers": False}
-    assert bytes(service.audio) == bytes(640)
+    assert bytes(service.audio) == bytes(6_400)
 
 
 async def test_transcribe_as_jsonl_prints_partials_and_finals_as_the_wire_has_them(tmp_path: Path) -> None:
     async with running(hears_speech()) as service:
         arguments = ("transcribe", "-", "--format", "jsonl", "--type", "quality", "--url", service.url, "--key", "k")
-        ran = await run(*arguments, data_dir=tmp_path, stdin=bytes(640))
+        ran = await run(*arguments, data_dir=tmp_path, stdin=bytes(6_400))
     assert [json.loads(line) for line in ran.out.splitlines()] == [
         {"text": "hi how", "is_final": False, "offset_ms": 100, "stability": 0.5},
         {"text": "hi how are you", "is_final": True, "offset_ms": 200, "words": []},
@@ -150,7 +153,7 @@ async def test_transcribe_passes_on_what_is_asked_of_the_text(tmp_path: Path) ->
     async with running(hears_speech()) as service:
         asked = ("--numbers", "--vocabulary", "Scribewire", "--vocabulary", "half past")
         arguments = ("transcribe", "-", *asked, "--url", service.url, "--key", "k")
-        ran = await run(*arguments, data_dir=tmp_path, stdin=bytes(640))
+        ran = await run(*arguments, data_dir=tmp_path, stdin=bytes(6_400))
     assert ran.code == 0, ran.err
     assert service.said[0] == {
         "action": "start",
@@ -166,7 +169,7 @@ async def test_on_a_terminal_the_partial_grows_under_the_finals(tmp_path: Path) 
         arguments = ("transcribe", "-", "--url", service.url, "--key", "k")
         process = await spawn(*arguments, data_dir=tmp_path, terminal=inner)
         os.close(inner)
-        await asyncio.wait_for(process.communicate(bytes(640)), 30)
+        await asyncio.wait_for(process.communicate(bytes(6_400)), 30)
     shown = os.read(terminal, 65_536).decode()
     os.close(terminal)
     assert process.returncode == 0
@@ -187,7 +190,7 @@ async def test_a_key_that_may_not_initialize_is_told_the_contracts_sentence(tmp_
 async def test_a_key_that_may_not_initialize_transcribes_when_the_service_is_up(tmp_path: Path) -> None:
     async with running(hears_speech()) as service:
         service.answers[INITIALIZE] = (403, {"detail": "Not enough permissions"})
-        ran = await run("transcribe", "-", "--url", service.url, "--key", "k", data_dir=tmp_path, stdin=bytes(640))
+        ran = await run("transcribe", "-", "--url", service.url, "--key", "k", data_dir=tmp_path, stdin=bytes(6_400))
     assert (ran.code, ran.out) == (0, "hi how are you\n"), ran.err
 
 
@@ -197,7 +200,7 @@ async def test_ctrl_c_sends_stop_and_prints_the_rest(tmp_path: Path) -> None:
         process = await spawn(*arguments, data_dir=tmp_path)
         assert process.stdin
         assert process.stdout
-        process.stdin.write(bytes(640))
+        process.stdin.write(bytes(6_400))
         first = await asyncio.wait_for(process.stdout.readline(), 30)
         process.send_signal(signal.SIGINT)
         rest = await asyncio.wait_for(process.stdout.read(), 30)
@@ -248,7 +251,7 @@ async def test_the_base_install_needs_nothing_of_the_server(tmp_path: Path) -> N
         (tmp_path / f"{name}.py").write_text(f"raise ModuleNotFoundError(name={name!r})")
     async with running(hears_speech()) as service:
         arguments = ("transcribe", "-", "--url", service.url, "--key", "k")
-        ran = await run(*arguments, data_dir=tmp_path, stdin=bytes(640), PYTHONPATH=str(tmp_path))
+        ran = await run(*arguments, data_dir=tmp_path, stdin=bytes(6_400), PYTHONPATH=str(tmp_path))
         listed = await run("serve", "--help", data_dir=tmp_path, PYTHONPATH=str(tmp_path))
     assert (ran.code, ran.out) == (0, "hi how are you\n"), ran.err
     assert listed.code == 0

@@ -9,7 +9,7 @@ import pytest
 
 from tests.cli.run import run
 from tests.cli.screen import on_terminal
-from tests.cli.speaking import SECOND, ask, speaking
+from tests.cli.speaking import SECOND, SPEECH, ask, speaking
 
 pytestmark = pytest.mark.e2e
 
@@ -21,14 +21,14 @@ def query_devices():
 class RawInputStream:
     def __init__(self, *, callback, device, **format):
         self.callback, self.device = callback, device
-    def __enter__(self): self.callback(bytes(1_600), 800, None, None)
+    def __enter__(self): self.callback(bytes(192_000), 96_000, None, None)
     def __exit__(self, *error): pass
 """
 
 
 @pytest.fixture
 def sound(tmp_path: Path) -> dict[str, str]:
-    """A sound system with one microphone, which gives 50 ms; as variables of a command."""
+    """A sound system with one microphone, which gives six seconds at once; as variables of a command."""
     (tmp_path / "sounddevice.py").write_text(SOUNDDEVICE)
     return {"PYTHONPATH": str(tmp_path)}
 
@@ -38,11 +38,11 @@ async def test_mic_transcribes_until_ctrl_c(tmp_path: Path, sound: dict[str, str
         speaking() as service,
         on_terminal("mic", *ask(service)[1:], data_dir=tmp_path, variables=sound) as terminal,
     ):
-        await terminal.until(lambda rows: bool(rows and rows[-1].startswith("● 0:00")))
+        await terminal.until(lambda rows: bool(rows and rows[-1].startswith("● 0:06")))
         terminal.process.send_signal(signal.SIGINT)
         assert await terminal.end() == 130
         assert SECOND in await terminal.until(lambda rows: SECOND in rows)
-    assert len(service.audio) == 1_600
+    assert service.audio == SPEECH
 
 
 async def test_mic_lists_the_input_devices(tmp_path: Path, sound: dict[str, str]) -> None:

@@ -14,7 +14,7 @@ from websockets.asyncio.server import ServerConnection
 
 from tests.cli.run import run, spawn
 from tests.cli.screen import on_terminal
-from tests.cli.speaking import FIRST, SECOND, Speaking, ask, final, partial, speaking
+from tests.cli.speaking import FIRST, SECOND, SPEECH, Speaking, ask, final, partial, speaking
 from tests.client.fake_service import LISTENING, FakeService, running
 
 pytestmark = pytest.mark.e2e
@@ -30,7 +30,7 @@ async def test_on_a_terminal_finals_stand_above_a_partial_that_grows_above_how_i
         service.says = {
             64_000: [partial("hi how", 1_000)],
             80_000: [partial("hi how are", 2_400)],
-            96_000: [final("hi how are you", 100), partial("fine", 2_800)],
+            96_000: [final(FIRST, 0), partial("fine", 2_800)],
         }
         stdin = terminal.process.stdin
         assert stdin
@@ -39,10 +39,11 @@ async def test_on_a_terminal_finals_stand_above_a_partial_that_grows_above_how_i
         stdin.write(bytes(16_000))
         assert (await terminal.until(lambda rows: "hi how are" in rows))[-1] == "● 0:02  lag 0.1 s  ▯▯▯▯▯▯▯▯"
         stdin.write(bytes(16_000))
-        assert (await terminal.until(lambda rows: "fine" in rows))[:-1] == ["hi how are you", "fine"]
+        assert (await terminal.until(lambda rows: "fine" in rows))[:-1] == [FIRST, "fine"]
+        stdin.write(SPEECH)
         stdin.close()
         assert await terminal.end() == 0
-        assert await terminal.until(lambda rows: SECOND in rows) == ["hi how are you", FIRST, SECOND]
+        assert await terminal.until(lambda rows: SECOND in rows) == [FIRST, SECOND]
 
 
 async def test_a_file_has_a_bar_and_the_time_that_is_left(tmp_path: Path) -> None:
@@ -73,17 +74,18 @@ async def test_forty_columns_are_enough(tmp_path: Path) -> None:
         speaking() as service,
         on_terminal(*ask(service, "-"), data_dir=tmp_path, columns=40, rows=10) as terminal,
     ):
-        service.says = {64_000: [final(FIRST, 0), partial(f"{SECOND} " * 12, 1_900)]}
+        service.says = {96_000: [final(FIRST, 0), partial(f"{SECOND} " * 12, 2_900)]}
         stdin = terminal.process.stdin
         assert stdin
-        stdin.write(bytes(64_000))
+        stdin.write(bytes(96_000))
         rows = await terminal.until(lambda rows: len(rows) > 5)
         assert rows[:2] == ["we walked along the road until the sun", "went down behind the hills"]
         assert len(rows) == 2 + 4 + 1, "a long partial shows its end"
-        assert rows[-1].startswith("● 0:02  lag")
+        assert rows[-1].startswith("● 0:03  lag")
+        stdin.write(SPEECH)
         stdin.close()
         assert await terminal.end() == 0
-        assert (await terminal.until(lambda rows: rows[-1] == SECOND))[2:4] == rows[:2]
+        assert (await terminal.until(lambda rows: rows[-1] == SECOND)) == [*rows[:2], SECOND]
 
 
 async def test_captions_on_a_terminal_wait_below_until_they_are_settled(tmp_path: Path) -> None:
@@ -98,6 +100,7 @@ async def test_captions_on_a_terminal_wait_below_until_they_are_settled(tmp_path
         await terminal.until(lambda rows: "hi how are you" in rows)
         stdin.write(bytes(32_000))
         assert (await terminal.until(lambda rows: "hi how are you fine" in rows))[:-1] == ["hi how are you fine"]
+        stdin.write(SPEECH)
         stdin.close()
         assert await terminal.end() == 0
         assert "00:00:05,000 --> 00:00:06,050" in await terminal.until(lambda rows: SECOND in rows)
@@ -109,7 +112,7 @@ async def test_no_color_means_no_colours(tmp_path: Path) -> None:
         on_terminal(*ask(service, "-"), data_dir=tmp_path, variables={"NO_COLOR": "1"}) as terminal,
     ):
         assert terminal.process.stdin
-        terminal.process.stdin.write(bytes(640))
+        terminal.process.stdin.write(SPEECH)
         await terminal.until(lambda rows: bool(rows and rows[-1].startswith("●")))
         assert terminal.colours == {"default"}
 
@@ -120,6 +123,7 @@ async def test_a_dumb_terminal_gets_finals_alone(tmp_path: Path) -> None:
         on_terminal(*ask(service, "-"), data_dir=tmp_path, variables={"TERM": "dumb"}) as terminal,
     ):
         assert terminal.process.stdin
+        terminal.process.stdin.write(SPEECH)
         terminal.process.stdin.close()
         assert await terminal.end() == 0
         assert await terminal.until(lambda rows: SECOND in rows)
@@ -138,7 +142,7 @@ CAPTIONS = (
 async def test_captions_go_to_standard_output_to_the_byte(tmp_path: Path) -> None:
     async with speaking() as service:
         process = await spawn(*ask(service, "-", "--format", "srt"), data_dir=tmp_path)
-        said, _ = await asyncio.wait_for(process.communicate(bytes(640)), 30)
+        said, _ = await asyncio.wait_for(process.communicate(SPEECH), 30)
     assert said.decode() == CAPTIONS
 
 
@@ -155,7 +159,7 @@ async def test_a_file_is_written_as_its_name_says(tmp_path: Path, name: str, beg
     path = tmp_path / name
     path.write_text("old")
     async with speaking() as service:
-        ran = await run(*ask(service, "-", "-o", str(path)), data_dir=tmp_path, stdin=bytes(640))
+        ran = await run(*ask(service, "-", "-o", str(path)), data_dir=tmp_path, stdin=SPEECH)
     assert (ran.code, ran.out) == (0, ""), ran.err
     assert path.read_bytes().decode().startswith(begins)
 
@@ -163,7 +167,7 @@ async def test_a_file_is_written_as_its_name_says(tmp_path: Path, name: str, beg
 async def test_the_format_that_is_asked_for_counts_more_than_the_name(tmp_path: Path) -> None:
     async with speaking() as service:
         asked = ("-", "-o", str(tmp_path / "talk.txt"), "--format", "vtt", "--word-times")
-        await run(*ask(service, *asked), data_dir=tmp_path, stdin=bytes(640))
+        await run(*ask(service, *asked), data_dir=tmp_path, stdin=SPEECH)
     assert "we <00:00:00.200>walked" in (tmp_path / "talk.txt").read_text()
 
 
@@ -174,6 +178,7 @@ async def test_beside_a_file_a_terminal_shows_the_text(tmp_path: Path) -> None:
         on_terminal(*ask(service, "-", "-o", str(path)), data_dir=tmp_path) as terminal,
     ):
         assert terminal.process.stdin
+        terminal.process.stdin.write(SPEECH)
         terminal.process.stdin.close()
         assert await terminal.end() == 0
         assert await terminal.until(lambda rows: SECOND in rows) == [FIRST, SECOND]
@@ -187,7 +192,7 @@ async def test_ctrl_c_finishes_the_session_and_the_file(tmp_path: Path) -> None:
         on_terminal(*ask(service, "-", "-o", str(path)), data_dir=tmp_path) as terminal,
     ):
         assert terminal.process.stdin
-        terminal.process.stdin.write(bytes(640))
+        terminal.process.stdin.write(SPEECH)
         await terminal.until(lambda rows: bool(rows and rows[-1].startswith("●")))
         terminal.process.send_signal(signal.SIGINT)
         assert await terminal.end() == 130
@@ -198,21 +203,26 @@ async def test_ctrl_c_finishes_the_session_and_the_file(tmp_path: Path) -> None:
 async def test_a_session_that_breaks_leaves_what_was_heard(tmp_path: Path) -> None:
     async def talk(connection: ServerConnection) -> None:
         await service.hear(connection)
-        for message in (LISTENING, final(FIRST, 0), '{"error":"Lost.","code":"engine_failed"}'):
-            await connection.send(message)
+        await connection.send(LISTENING)
+        while len(service.audio) < len(SPEECH):
+            frame = await connection.recv()
+            assert isinstance(frame, bytes)
+            service.audio += frame
+        await connection.send(final(FIRST, 0))
+        await connection.send('{"error":"Enough.","code":"bad_message"}')
 
     service = FakeService(talk, Speaking().answers)
     async with running(service):
         asked = ask(service, "-", "-o", str(tmp_path / "talk.srt"))
-        ran = await run(*asked, data_dir=tmp_path, stdin=bytes(640))
-    assert (ran.code, ran.err.splitlines()[-1]) == (1, "error: Lost.")
+        ran = await run(*asked, data_dir=tmp_path, stdin=SPEECH)
+    assert (ran.code, ran.err.splitlines()[-1]) == (1, "error: Enough.")
     assert (tmp_path / "talk.srt").read_bytes().decode() == CAPTIONS.partition("2\r\n")[0]
 
 
 async def test_an_output_that_cannot_be_written_is_told_before_anything_starts(tmp_path: Path) -> None:
     async with speaking() as service:
         asked = ask(service, "-", "-o", str(tmp_path / "none" / "talk.srt"))
-        ran = await run(*asked, data_dir=tmp_path, stdin=bytes(640))
+        ran = await run(*asked, data_dir=tmp_path, stdin=SPEECH)
     assert ran.code == 1
     assert ran.err.endswith("talk.srt cannot be written: No such file or directory.\n")
     assert service.calls == []
@@ -221,9 +231,20 @@ async def test_an_output_that_cannot_be_written_is_told_before_anything_starts(t
 async def test_what_stood_in_a_file_stays_while_no_session_begins(tmp_path: Path) -> None:
     (tmp_path / "talk.srt").write_text("old")
     asked = ("transcribe", "-", "-o", str(tmp_path / "talk.srt"), "--url", "http://127.0.0.1:9", "--key", "k")
-    ran = await run(*asked, data_dir=tmp_path, stdin=bytes(640))
+    ran = await run(*asked, data_dir=tmp_path, stdin=SPEECH)
     assert ran.code == 1
     assert (tmp_path / "talk.srt").read_text() == "old"
+
+
+async def test_a_session_that_is_cut_goes_on_and_says_so(tmp_path: Path) -> None:
+    async with speaking() as service:
+        service.cuts_at = 96_000
+        asked = ask(service, "-", "-o", str(tmp_path / "talk.srt"))
+        ran = await run(*asked, data_dir=tmp_path, stdin=SPEECH)
+    assert ran.code == 0, ran.err
+    assert "Nothing is lost." in ran.err
+    assert len(service.upgrades) == 2
+    assert (tmp_path / "talk.srt").read_bytes().decode() == CAPTIONS
 
 
 # --- URLs ---------------------------------------------------------------------------------------------------

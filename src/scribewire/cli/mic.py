@@ -56,7 +56,7 @@ def mic(
     client = client_of(url, key, data_dir)
     microphone = Microphone(int(device) if device and device.isdecimal() else device)
     wish = Wish(language, type_, numbers, vocabulary, format_, output, word_times)
-    stream(client, Source(aiter(microphone)), wish)
+    stream(client, Source(aiter(microphone), is_live=True), wish)
 
 
 def _list_devices() -> None:

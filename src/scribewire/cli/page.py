@@ -24,20 +24,21 @@ class Page:
         self._results = results
         self._transcript = transcript
         self._file = file
+        self._has_begun = False
 
     def __enter__(self) -> Self:
-        if self._file:
-            self._file.truncate(0)
-        self._write(self._results.head())
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._write(self._results.end())
+        if self._has_begun or error is None:
+            self._begin()
+            self._write(self._results.end())
 
     def show(self, message: Partial | Final) -> None:
         """Take a message of the session."""
+        self._begin()
         settled = self._results.take(message)
         if self._file and self._transcript.is_live:
             waiting = ""
@@ -49,9 +50,20 @@ class Page:
         self._transcript.partial(f"{waiting} {partial}".strip())
         self._write(settled)
 
+    def note(self, text: str) -> None:
+        """Say what is no result."""
+        self._transcript.note(text)
+
     def tick(self) -> None:
         """Show how it goes."""
         self._transcript.tick()
+
+    def _begin(self) -> None:
+        if not self._has_begun:
+            self._has_begun = True
+            if self._file:
+                self._file.truncate(0)
+            self._write(self._results.head())
 
     def _write(self, text: str) -> None:
         if not text:
@@ -68,7 +80,7 @@ class Page:
 
 @contextmanager
 def opened(path: Path | None) -> Iterator[TextIO | None]:
-    """Open a file for results, whose old content stays until there is a page to write; None gives None.
+    """Open a file for results, whose old content stays until there are some; None gives None.
 
     Raises ScribewireError when it cannot be written.
     """

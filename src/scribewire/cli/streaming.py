@@ -17,7 +17,7 @@ from scribewire.cli.formats import Format, format_of, results_of
 from scribewire.cli.page import Page, opened
 from scribewire.cli.progress import Progress
 from scribewire.cli.terminal import Transcript
-from scribewire.client import Client, Final, Partial, Session
+from scribewire.client import AudioLost, Client, DurableSession, Event, Final, Partial, Reconnected
 from scribewire.core.audio import SAMPLE_BYTES, SAMPLE_RATE_HZ
 
 # What a microphone's driver usually gives at a time.
@@ -61,6 +61,8 @@ class Source:
     blocks: AsyncIterator[bytes]
     total_s: float | None = None
     in_real_time: bool = False
+    # It goes on by itself, and cannot be made to wait.
+    is_live: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,7 @@ async def _stream(client: Client, source: Source, wish: Wish) -> bool:
     with opened(wish.output) as file:
         async with client:
             await make_ready(client)
-            async with client.session(
+            async with client.durable_session(
                 language=wish.language,
                 type=wish.type.value,
                 partial=results.wants_partials or transcript.is_live,
@@ -103,18 +105,16 @@ async def _stream(client: Client, source: Source, wish: Wish) -> bool:
                 with transcript, Page(results, transcript, file) as page:
                     blocks = _from_first(first, source.blocks)
                     paced = in_real_time(blocks) if source.in_real_time else blocks
-                    return await _converse(session, paced, progress, page)
+                    feeding = asyncio.create_task(_feed(session, paced, progress, page, live=source.is_live))
+                    return await _converse(session, feeding, progress, page)
 
 
-async def _converse(session: Session, blocks: AsyncIterator[bytes], progress: Progress, page: Page) -> bool:
-    feeding = asyncio.create_task(_feed(session, blocks, progress, page))
+async def _converse(session: DurableSession, feeding: asyncio.Task[None], progress: Progress, page: Page) -> bool:
     asyncio.get_running_loop().add_signal_handler(signal.SIGINT, feeding.cancel)
     stopping = asyncio.create_task(_stop_after(feeding, session))
     try:
-        async for message in session:
-            if isinstance(message, Partial | Final):
-                progress.hear(message.offset_ms)
-                page.show(message)
+        async for event in session:
+            _take(event, progress, page)
         await stopping
         return feeding.cancelled()
     finally:
@@ -123,14 +123,29 @@ async def _converse(session: Session, blocks: AsyncIterator[bytes], progress: Pr
         await asyncio.gather(feeding, stopping, return_exceptions=True)
 
 
-async def _feed(session: Session, blocks: AsyncIterator[bytes], progress: Progress, page: Page) -> None:
+def _take(event: Event, progress: Progress, page: Page) -> None:
+    match event:
+        case Partial() | Final():
+            progress.hear(event.offset_ms)
+            page.show(event)
+        case Reconnected():
+            page.note(f"The service was away for {event.gap_s:.1f} s. Nothing is lost.")
+        case AudioLost(silent=False):
+            page.note(
+                f"Lost: {(event.end_ms - event.start_ms) / 1_000:.1f} s of audio from {event.start_ms / 1_000:.1f} s."
+            )
+
+
+async def _feed(
+    session: DurableSession, blocks: AsyncIterator[bytes], progress: Progress, page: Page, *, live: bool
+) -> None:
     async for block in blocks:
-        await session.send(block)
+        await session.send(block, live=live)
         progress.send(block)
         page.tick()
 
 
-async def _stop_after(feeding: asyncio.Task[None], session: Session) -> None:
+async def _stop_after(feeding: asyncio.Task[None], session: DurableSession) -> None:
     """Stop the session once all audio is sent, or as much as there was before Ctrl-C."""
     await asyncio.wait({feeding})
     asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)  # a second Ctrl-C ends at once

@@ -100,6 +100,13 @@ class Transcript:
             self._console.file.write(text)
             self._console.file.flush()
 
+    def note(self, text: str) -> None:
+        """Say what is no result."""
+        if self._live:
+            self._console.print(Text(text, style="yellow"), soft_wrap=False)
+        else:
+            say(text)
+
     def tick(self) -> None:
         """Show how it goes now, unless that was shown a moment ago."""
         if time.monotonic() - self._drawn_at_s >= _TICK_S:
