@@ -59,6 +59,15 @@ async def test_every_answer_that_is_no_success_is_the_error_it_means(
     assert str(caught.value) == sentence
 
 
+async def test_each_status_on_the_way_to_ready_is_told() -> None:
+    starting = {"status": "starting", "message": "Realtime service is starting up", "ready": False}
+    service = FakeService(say_nothing, {STATUS: (200, starting), INITIALIZE: (200, READY)})
+    seen: list[str] = []
+    async with running(service), Client(service.url, "k") as client:
+        await client.initialize(on_status=lambda status: seen.append(status.status))
+    assert seen == ["starting", "ready"]
+
+
 async def test_nothing_at_the_address_is_unreachable() -> None:
     async with running(FakeService(say_nothing)) as service:
         url = service.url

@@ -8,6 +8,7 @@ from scribewire.client.core import (
     CLOSE_WAIT_S,
     FIRST_DELAY_S,
     LONGEST_DELAY_S,
+    MOST_FLUSHES,
     PREFACE_SAMPLES,
     WARM_UP_SAMPLES,
     Bounds,
@@ -26,6 +27,7 @@ from scribewire.errors import (
     UnsupportedAudio,
 )
 from tests.client.world import LISTENING, World
+from tests.test_imports import IMPURE, SOURCE, imports_of
 
 HELLO = say("hello world")
 TWO = HELLO + say("how are you")
@@ -78,6 +80,24 @@ def test_a_flush_is_answered_with_the_callers_own_mark() -> None:
     world.converse()
     assert world.lasting[-2:] == [Flushed("a"), Flushed(None)]
     assert world.text == "hello"
+
+
+def test_no_more_flushes_are_asked_for_than_the_service_takes() -> None:
+    world = World().listen()
+    for mark in range(MOST_FLUSHES + 5):
+        world.course.hear(say("go"))
+        world.course.flush(mark)
+    world.send()
+    assert sum("flush" in str(frame) for frame in world.service.heard) == MOST_FLUSHES
+    world.converse().run_out()
+    assert world.all(Flushed) == [Flushed(mark) for mark in range(MOST_FLUSHES + 5)]
+    assert world.text == " ".join(["go"] * (MOST_FLUSHES + 5))
+
+
+@pytest.mark.parametrize("name", ["core", "kept", "wire", "fake_speech"])
+def test_the_core_is_pure(name: str) -> None:
+    names = imports_of(SOURCE / "client" / f"{name}.py")
+    assert {imported.split(".")[0] for imported in names} & (IMPURE | {"httpx", "websockets"}) == set()
 
 
 # --- losses ----------------------------------------------------------------------------------------------------------
@@ -144,6 +164,7 @@ def test_finals_said_twice_are_given_once() -> None:
     world.converse()
     for text in world.service.said:
         world.tell(text)
+    world.tell('{"text":"old","is_final":true,"offset_ms":10,"words":[]}')
     assert world.text == "hello world"
 
 
@@ -173,6 +194,48 @@ def test_a_service_that_stops_in_the_middle_of_stopping_is_asked_again() -> None
     world.tell('{"state":"stopped"}').send().close(1001)
     assert world.course.awaits_connection
     assert world.run_out().text == "hello world"
+
+
+def test_a_service_that_ends_an_idle_session_is_gone_back_to() -> None:
+    world = World().listen()
+    world.tell('{"state":"stopped"}').close(1000)
+    assert world.course.awaits_connection
+    world.course.hear(HELLO)
+    assert world.connect().run_out().text == "hello world"
+
+
+def test_of_a_final_that_reaches_back_only_the_later_words_are_given() -> None:
+    world = World().listen()
+    world.course.hear(HELLO + silence(2000))
+    world.converse().close().listen().send()
+    words = '[["world",0,500,0.9],["again",900,1700,0.9],["dear",1700,1900,0.9]]'
+    world.tell(f'{{"text":"world again dear","is_final":true,"offset_ms":2000,"words":{words}}}')
+    final = world.all(Final)[-1]
+    assert final.text == "again dear"
+    assert [(word.start_ms, word.end_ms) for word in final.words] == [(900, 1700), (1700, 1900)]
+
+
+def test_a_service_cannot_settle_what_was_not_sent() -> None:
+    world = World().listen()
+    world.course.hear(HELLO)
+    world.send().tell('{"text":"liar","is_final":true,"offset_ms":99999,"words":[["liar",0,99999,0.9]]}')
+    world.service.outbox.clear()
+    world.course.hear(HELLO)
+    assert world.run_out().text == "liar hello world"
+
+
+def test_times_are_exact_after_a_flush_at_an_odd_place() -> None:
+    def spoken(world: World) -> World:
+        world.course.hear(LONG[: 2 * 70_001])
+        world.course.flush("odd")
+        return world.converse()
+
+    cut = spoken(World().listen()).close().listen()
+    whole = spoken(World().listen())
+    for world in (cut, whole):
+        world.course.hear(LONG[2 * 70_001 :])
+        world.run_out()
+    assert cut.lasting == whole.lasting
 
 
 def test_stopped_without_a_close_is_the_end_soon() -> None:
@@ -220,6 +283,14 @@ def test_patience_ends() -> None:
         world.fail(Unreachable())
     assert isinstance(world.course.error, Unreachable)
     assert 5 < world.now <= 10
+
+
+def test_patience_begins_again_after_a_good_while() -> None:
+    world = World(bounds=Bounds(patience_s=10)).listen()
+    for _ in range(3):
+        world.close().listen().wait(60)
+    assert not world.course.is_over
+    assert [told.attempts for told in world.all(Reconnected)] == [1, 1, 1]
 
 
 def test_a_service_that_listens_and_breaks_again_and_again_is_given_up() -> None:

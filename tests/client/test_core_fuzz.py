@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import count
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scribewire.client.core import Bounds
 from scribewire.client.fake_speech import say, silence
 from scribewire.client.wire import Partial
 from tests.client.world import World
@@ -19,11 +19,17 @@ SPEECH = st.lists(
 )
 MOVES = st.lists(
     st.tuples(
-        st.sampled_from(["speak", "speak", "send", "deliver", "converse", "cut", "stop-cut", "flush", "echo", "fail"]),
+        st.sampled_from(["speak", "speak", "send", "deliver", "1006", "1001", "flush", "echo"]),
         st.integers(1, 20),
     ),
-    max_size=40,
+    min_size=10,
+    max_size=60,
 )
+
+
+PATIENT = Bounds(patience_s=1e6)
+# Longer than what a new socket is sent of what came before.
+BEFORE = say("once upon a time") + say("there was a king") + silence(2000)
 
 
 class Caller:
@@ -57,37 +63,43 @@ def undisturbed(caller: Caller) -> World:
 
 
 def move(world: World, caller: Caller, kind: str, amount: int) -> None:
-    if kind == "speak":
-        caller.speak(world, amount)
-    elif kind == "flush":
-        caller.flush(world)
-    elif world.course.awaits_connection:
-        if kind == "fail":
-            world.fail()
-        elif kind in ("send", "converse"):
-            world.connect()
-    else:
-        on_socket: dict[str, Callable[[], object]] = {
-            "send": lambda: world.send(amount),
-            "deliver": lambda: world.deliver(amount),
-            "converse": world.converse,
-            "cut": lambda: world.close(1006),
-            "stop-cut": lambda: world.close(1001),
-            "echo": lambda: [
-                world.tell(text, socket=n + 1) for n, s in enumerate(world.services[:-1]) for text in s.said
-            ],
-        }
-        on_socket.get(kind, world.take)()
+    match kind:
+        case "speak":
+            caller.speak(world, amount)
+        case "flush":
+            caller.flush(world)
+        case "send":
+            world.send(amount)
+        case "deliver":
+            world.deliver(amount)
+        case "echo":
+            for number, service in enumerate(world.services[:-1], start=1):
+                for text in service.said:
+                    world.tell(text, socket=number)
+        case _:
+            lose(world, int(kind), amount)
+
+
+def lose(world: World, code: int, amount: int) -> None:
+    world.close(code)
+    for _ in range(amount % 3):
+        world.fail()
+    world.connect()
+    if amount % 2:
+        world.send().deliver(1)
 
 
 @settings(max_examples=150, deadline=None)
-@given(SPEECH.map(b"".join), MOVES)
-def test_the_finals_are_those_of_the_undisturbed_run(pcm: bytes, moves: list[Move]) -> None:
-    caller, world = Caller(pcm), World().listen()
+@given(st.booleans(), SPEECH.map(b"".join), MOVES)
+def test_the_finals_are_those_of_the_undisturbed_run(is_late: bool, pcm: bytes, moves: list[Move]) -> None:
+    caller, world = Caller(BEFORE + pcm if is_late else pcm), World(bounds=PATIENT).listen()
+    if is_late:
+        caller.speak(world, len(BEFORE) // 1777)
+        world.converse()
     for kind, amount in moves:
         move(world, caller, kind, amount)
         assert not world.course.is_over
-    caller.speak(world, len(pcm))
+    caller.speak(world, len(caller.pcm))
     world.run_out()
     assert world.course.error is None
     assert world.lasting == undisturbed(caller).lasting

@@ -34,6 +34,8 @@ from scribewire.errors import Disconnected, ScribewireError, Unreachable
 # A second of audio in a frame lets stop, flush and partials through between two; the contract allows a megabyte.
 FRAME_SAMPLES: Final = samples_of_s(1)
 _FRAME_BYTES: Final = FRAME_SAMPLES * SAMPLE_BYTES
+# That may be unanswered; the service complains of a few more.
+MOST_FLUSHES: Final = 8
 # A recogniser that learns a voice learns it from the first words, and a detector of speech remembers a while. So that
 # those who begin in the middle know what they would, a socket after the first is sent the session's first utterance
 # again (or as much of it), and what stands before the place where it goes on, each followed by a flush. What is heard
@@ -111,7 +113,7 @@ class Course:
         self._has_listened = False  # on any socket
         self._sent_until = 0
         self._shown_ms = 0  # the position of the last partial given
-        self._attempts = 0  # since the last good socket
+        self._attempts = 0  # since `_lost_at_s`, when the last good socket was lost
         self._lost_at_s: float | None = None
 
     # --- the caller --------------------------------------------------------------------------------------------------
@@ -226,6 +228,8 @@ class Course:
         if self._cursor < position:
             return self._next_audio(position)
         if number:
+            if number - self._flushes[0][0] >= MOST_FLUSHES:
+                return None
             self._flushed_until = number
             return _spell({"action": "flush", "id": number})
         if self._is_stopping:
@@ -236,7 +240,7 @@ class Course:
     def _next_audio(self, end: int) -> bytes:
         start = self._cursor
         self._cursor = min(end, start + FRAME_SAMPLES)
-        self._report_lost(max(start, self._settled), self._cursor)
+        self._report_lost(start, self._cursor)
         self._sent_until = max(self._sent_until, self._cursor)
         return self._kept.read(start, self._cursor)
 
@@ -331,10 +335,8 @@ class Course:
     # --- positions ---------------------------------------------------------------------------------------------------
 
     def _position(self, offset_ms: int) -> int:
-        """Give the position that a socket's milliseconds stand for: at a flush exactly, else rounded down."""
-        position = self._base + samples_of_ms(offset_ms)
-        ends = (at for _, _, at in self._flushes if 0 <= at - position < samples_of_ms(1))
-        return min(next(ends, position), self._cursor)
+        """Give the position that a socket's milliseconds stand for, never past what was sent."""
+        return min(self._base + samples_of_ms(offset_ms), self._cursor)
 
     def _preface_of(self, first_word: wire.Word, end: int) -> bytes:
         """Give the audio of the session's first utterance, with some silence before it."""
@@ -365,13 +367,13 @@ class Course:
     def _lose(self, error: ScribewireError, now: float, chance: float) -> None:
         """Wait for the next attempt, unless another would be in vain or too late."""
         if self._phase is _Phase.LISTENING and (self._is_good or now - self._listening_at_s >= STEADY_S):
-            self._attempts, self._lost_at_s = 0, None
+            self._lost_at_s = None
         # An address where nothing ever answered is a wrong one; a service that says when to come again is not.
         if not error.retryable or not (self._has_listened or error.retry_after_s is not None):
             self._end(error)
             return
         if self._lost_at_s is None:
-            self._lost_at_s = now
+            self._attempts, self._lost_at_s = 0, now
         due = now + delay_s(self._attempts, chance, retry_after_s=error.retry_after_s)
         if due > self._lost_at_s + self._bounds.patience_s:
             self._end(error)
