@@ -47,8 +47,8 @@ _REFUSALS: Final[Mapping[type[errors.ScribewireError], tuple[str, str]]] = {
     errors.NotPermitted: ("INSUFFICIENT_PERMISSIONS", "User does not have sufficient permissions."),
 }
 _TOO_MANY: Final = ("TOO_MANY_REQUESTS", "Too many requests. Please try again later")
-# What cannot be decoded, and a service that goes away, as the vendor closes.
-_CLOSE_CODES: Final[Mapping[int, int]] = {1003: 1008, 1001: 1011}
+# Audio that cannot be decoded, as the vendor closes.
+_CLOSE_CODES: Final[Mapping[int, int]] = {1003: 1008}
 _CHANNEL: Final = (0, 1)  # the first of one
 _NO_MODEL: Final = "00000000-0000-0000-0000-000000000000"
 _encode: Final = msgspec.json.Encoder().encode

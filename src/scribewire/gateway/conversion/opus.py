@@ -10,7 +10,7 @@ import numpy as np
 from scribewire.core.audio import AudioFormat
 from scribewire.errors import UnsupportedAudio
 from scribewire.gateway.conversion.base import Converter
-from scribewire.gateway.conversion.resampling import Resampler, Samples
+from scribewire.gateway.conversion.resampling import Resampler, Samples, mix
 
 # What the decoder gives, whatever the packet was made from.
 _RATE_HZ: Final = 48_000
@@ -38,14 +38,12 @@ class OpusPackets(Converter):
             frames = self._decoder.decode(av.Packet(chunk))
         except av.FFmpegError as error:
             raise UnsupportedAudio("The frame is no Opus packet.") from error
-        return b"".join([self._resampler.push(_mix(frame)) for frame in frames])
+        return b"".join([self._resampler.push(_samples_of(frame)) for frame in frames])
 
     async def drain(self, *, last: bool) -> bytes:
         return self._resampler.drain()
 
 
-def _mix(frame: av.AudioFrame) -> Samples:
+def _samples_of(frame: av.AudioFrame) -> Samples:
     """Give one channel of the decoder's interleaved s16."""
-    samples = frame.to_ndarray().reshape(-1, frame.layout.nb_channels)
-    mixed: Samples = samples.mean(axis=1, dtype=np.float32)
-    return mixed
+    return mix(frame.to_ndarray().ravel().astype(np.float32), frame.layout.nb_channels)

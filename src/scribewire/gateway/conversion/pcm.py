@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from scribewire.core.audio import AudioFormat
 from scribewire.gateway.conversion.base import Converter, run_aside
-from scribewire.gateway.conversion.resampling import Resampler, Samples
+from scribewire.gateway.conversion.resampling import Resampler, Samples, mix
 
 
 def _expand_mulaw() -> Samples:
@@ -55,5 +55,4 @@ class Pcm(Converter):
 
     def _mix(self, raw: npt.NDArray[np.uint8]) -> Samples:
         samples = raw.view("<i2").astype(np.float32) if self._table is None else self._table[raw]
-        mixed: Samples = samples.reshape(-1, self.audio.channels).mean(axis=1, dtype=np.float32)
-        return mixed
+        return mix(samples, self.audio.channels)

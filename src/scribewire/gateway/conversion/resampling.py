@@ -11,6 +11,14 @@ from scribewire.core.audio import SAMPLE_RATE_HZ
 Samples = npt.NDArray[np.float32]  # mono, one for one of s16le: ±32768
 
 
+def mix(interleaved: Samples, channels: int) -> Samples:
+    """Give the mean of the channels."""
+    mixed = interleaved[::channels]
+    for channel in range(1, channels):
+        mixed = mixed + interleaved[channel::channels]
+    return mixed / np.float32(channels)
+
+
 class Resampler:
     """One stream of samples. What it gives does not depend on how they were cut.
 
