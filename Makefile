@@ -1,9 +1,12 @@
-# The commands of this repository. Each sets up .venv from the lock first, unless nothing has changed since.
+# The commands of this repository. Each sets up .venv first, unless nothing has changed since: what runs the service
+# from requirements-server.lock, what works on it from requirements.lock, which holds that and all else.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+SERVER := $(VENV)/.installed-server
 UV_VERSION := 0.13.9
+COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --python-version 3.11
 
 .DEFAULT_GOAL := help
 .PHONY: help demo serve test test-long check docs clips bench-smoke lock
@@ -11,10 +14,10 @@ UV_VERSION := 0.13.9
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(STAMP) ## From zero workers to live text on this machine, and back
+demo: $(SERVER) ## From zero workers to live text on this machine, and back
 	@$(BIN)/scribewire demo
 
-serve: $(STAMP) ## Run the service
+serve: $(SERVER) ## Run the service
 	@$(BIN)/scribewire serve
 
 test: $(STAMP) ## Run the tests
@@ -38,18 +41,23 @@ clips: $(STAMP) ## Make the speech clips anew (needs flite)
 bench-smoke: $(STAMP) ## Print the latencies of a warm service beside their bars
 	@$(BIN)/python scripts/bench_smoke.py
 
-lock: $(STAMP) ## Resolve requirements.lock anew
+lock: $(STAMP) ## Resolve both locks anew
 	@$(BIN)/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --upgrade \
-		--python-version 3.11 --all-extras --group dev pyproject.toml --output-file requirements.lock
+	@$(COMPILE) --upgrade --all-extras --group dev pyproject.toml --output-file requirements.lock
+	@$(COMPILE) --extra server --group build --constraint requirements.lock pyproject.toml --output-file requirements-server.lock
 
-$(STAMP): requirements.lock pyproject.toml
+$(STAMP): requirements.lock $(SERVER)
+	@echo "Installing what the tests need, from requirements.lock …"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@touch $@
+
+$(SERVER): requirements-server.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
 		{ echo "Scribewire needs Python 3.11 or newer; $(PYTHON) is not. Name one: make PYTHON=python3.12 …" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
 		{ echo "$(PYTHON) lacks venv: install it (on Debian, the package python3-venv)." >&2; exit 1; }
-	@echo "Setting up $(VENV) from requirements.lock …"
+	@echo "Setting up $(VENV) from requirements-server.lock …"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-server.lock
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
