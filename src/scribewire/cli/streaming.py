@@ -23,6 +23,8 @@ from scribewire.core.audio import SAMPLE_BYTES, SAMPLE_RATE_HZ
 # What a microphone's driver usually gives at a time.
 _BLOCK_S = 0.1
 _BLOCK_BYTES = round(_BLOCK_S * SAMPLE_RATE_HZ) * SAMPLE_BYTES
+# Often enough to look alive, seldom enough to cost nothing.
+_TICK_S = 0.1
 # What a shell says of a command that Ctrl-C ended.
 INTERRUPTED = 130
 
@@ -105,13 +107,14 @@ async def _stream(client: Client, source: Source, wish: Wish) -> bool:
                 with transcript, Page(results, transcript, file) as page:
                     blocks = _from_first(first, source.blocks)
                     paced = in_real_time(blocks) if source.in_real_time else blocks
-                    feeding = asyncio.create_task(_feed(session, paced, progress, page, live=source.is_live))
+                    feeding = asyncio.create_task(_feed(session, paced, progress, live=source.is_live))
                     return await _converse(session, feeding, progress, page)
 
 
 async def _converse(session: DurableSession, feeding: asyncio.Task[None], progress: Progress, page: Page) -> bool:
     asyncio.get_running_loop().add_signal_handler(signal.SIGINT, feeding.cancel)
     stopping = asyncio.create_task(_stop_after(feeding, session))
+    ticking = asyncio.create_task(_tick(page))
     try:
         async for event in session:
             _take(event, progress, page)
@@ -120,7 +123,8 @@ async def _converse(session: DurableSession, feeding: asyncio.Task[None], progre
     finally:
         feeding.cancel()
         stopping.cancel()
-        await asyncio.gather(feeding, stopping, return_exceptions=True)
+        ticking.cancel()
+        await asyncio.gather(feeding, stopping, ticking, return_exceptions=True)
 
 
 def _take(event: Event, progress: Progress, page: Page) -> None:
@@ -136,13 +140,16 @@ def _take(event: Event, progress: Progress, page: Page) -> None:
             )
 
 
-async def _feed(
-    session: DurableSession, blocks: AsyncIterator[bytes], progress: Progress, page: Page, *, live: bool
-) -> None:
+async def _feed(session: DurableSession, blocks: AsyncIterator[bytes], progress: Progress, *, live: bool) -> None:
     async for block in blocks:
         await session.send(block, live=live)
         progress.send(block)
+
+
+async def _tick(page: Page) -> None:
+    while True:
         page.tick()
+        await asyncio.sleep(_TICK_S)
 
 
 async def _stop_after(feeding: asyncio.Task[None], session: DurableSession) -> None:

@@ -18,8 +18,6 @@ out = Console(soft_wrap=True)
 err = Console(stderr=True, soft_wrap=True)
 
 _PARTIAL_ROWS = 4
-# Often enough to look alive, seldom enough to cost nothing.
-_TICK_S = 0.1
 
 
 def complain(sentences: str) -> None:
@@ -61,7 +59,6 @@ class Transcript:
         self._console = console
         self._status = status
         self._partial = Text()
-        self._drawn_at_s = 0.0
         can_move = console.is_terminal and not console.is_dumb_terminal
         self._live = Live(console=console, auto_refresh=False, transient=True) if live and can_move else None
 
@@ -108,13 +105,11 @@ class Transcript:
             say(text)
 
     def tick(self) -> None:
-        """Show how it goes now, unless that was shown a moment ago."""
-        if time.monotonic() - self._drawn_at_s >= _TICK_S:
-            self._draw()
+        """Show how it goes now."""
+        self._draw()
 
     def _draw(self) -> None:
         if self._live:
-            self._drawn_at_s = time.monotonic()
             width = self._console.width
             # The end of a long partial is what is new; a region higher than the terminal could not be redrawn.
             rows = self._partial.wrap(self._console, width)[-_PARTIAL_ROWS:] if self._partial else []
