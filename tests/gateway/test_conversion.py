@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
+from contextlib import suppress
 
 import av
 import numpy as np
@@ -241,6 +242,27 @@ async def test_few_bytes_that_are_hours_of_silence_are_refused() -> None:
     assert len(audio) < 1024 * 1024
     with pytest.raises(UnsupportedAudio, match="more than it can hold"):
         await feed(converter_of(AudioFormat("container")), [audio])
+
+
+async def test_a_container_may_change_its_format_on_the_way() -> None:
+    one = contained(tone(SECONDS, rate_hz=44_100), rate_hz=44_100, container="mp3", codec="libmp3lame")
+    stereo = np.stack([tone(SECONDS, rate_hz=16_000)] * 2, axis=1)
+    two = contained(stereo, rate_hz=16_000, container="mp3", codec="libmp3lame")
+    samples = await feed(converter_of(AudioFormat("container")), [one, two])
+    assert len(samples) == pytest.approx(2 * SECONDS * 16_000, rel=0.1)
+
+
+@pytest.mark.parametrize("name", COMPRESSED)
+async def test_what_is_broken_is_decoded_or_refused(name: str) -> None:
+    container, codec, rate_hz = COMPRESSED[name]
+    whole = contained(tone(0.5, rate_hz=rate_hz), rate_hz=rate_hz, container=container, codec=codec)
+    chance = random.Random(1)
+    for _ in range(20):
+        broken = bytearray(whole)
+        for _ in range(chance.choice([1, 10, 100])):
+            broken[chance.randrange(4, len(broken))] = chance.randrange(256)
+        with suppress(UnsupportedAudio):
+            await feed(converter_of(AudioFormat("container")), cut(bytes(broken), most=2_000))
 
 
 async def test_a_session_that_leaves_in_the_middle_leaves_no_thread() -> None:

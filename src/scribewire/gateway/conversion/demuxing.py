@@ -30,6 +30,8 @@ _MIN_BYTES_PER_S: Final = 32
 _HEAD_START_S: Final = 60
 _MAX_STEP_S: Final = 900
 _SECOND_BYTES: Final = SAMPLE_RATE_HZ * SAMPLE_BYTES
+# Packets on end; of the shortest kind a quarter of a second.
+_MAX_BROKEN: Final = 100
 # The least that is probed: a second of audio would be waiting for its end.
 _OPTIONS: Final = {"probesize": "2048", "analyzeduration": "0"}
 
@@ -78,6 +80,7 @@ class _Decoder:
         self._given_bytes = 0
         self._pcm: list[bytes] = []
         self._step_bytes = 0
+        self._broken = 0
 
     async def step(self, chunk: bytes) -> bytes:
         """Decode as far as a chunk goes. After the last step there is nothing.
@@ -135,22 +138,35 @@ class _Decoder:
             error = None
         except UnsupportedAudio as refusal:
             error = refusal
-        except av.FFmpegError as failure:
+        except (av.FFmpegError, ValueError) as failure:  # PyAV's own checks raise the latter
             assert error is not None
             error.__cause__ = failure
         finally:
             self._answer(error, last=True)
 
     def _decode(self) -> None:
-        resampler = av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE_HZ)
+        resampler = _Resampler()
         with av.open(self, mode="r", format=self._container, options=_OPTIONS, metadata_errors="ignore") as file:
             if not file.streams.audio:
                 raise UnsupportedAudio(f"The {self._container} container holds no audio.")
-            for frame in file.decode(audio=0):
-                for block in resampler.resample(frame):
-                    self._keep(block)
-        for block in resampler.resample(None):
+            for packet in file.demux(file.streams.audio[0]):
+                for frame in self._decode_packet(packet):
+                    for block in resampler.push(frame):
+                        self._keep(block)
+        for block in resampler.drain():
             self._keep(block)
+
+    def _decode_packet(self, packet: av.Packet[av.AudioStream]) -> list[av.AudioFrame]:
+        """Pass over a packet that is broken, as lines and radios break some, but not over many on end."""
+        try:
+            frames = packet.decode()
+        except av.FFmpegError:
+            self._broken += 1
+            if self._broken > _MAX_BROKEN:
+                raise
+            return []
+        self._broken = 0 if frames else self._broken
+        return frames
 
     def _keep(self, block: av.AudioFrame) -> None:
         pcm = bytes(block.planes[0])[: block.samples * SAMPLE_BYTES]
@@ -166,3 +182,25 @@ class _Decoder:
         self._pcm = []
         with suppress(RuntimeError):  # the loop has ended, and its session with it
             self._loop.call_soon_threadsafe(self._steps.put_nowait, step)
+
+
+class _Resampler:
+    """PyAV's, begun anew where the audio's format changes, as it may from one song of a radio to the next."""
+
+    def __init__(self) -> None:
+        self._resampler: av.AudioResampler | None = None
+        self._format: tuple[str, str, int] | None = None
+
+    def push(self, frame: av.AudioFrame) -> list[av.AudioFrame]:
+        """Give what is now certain: s16, 16 kHz, mono."""
+        found = (frame.format.name, frame.layout.name, frame.sample_rate)
+        rest: list[av.AudioFrame] = []
+        if self._resampler is None or found != self._format:
+            rest = self.drain()
+            self._resampler = av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE_HZ)
+            self._format = found
+        return rest + self._resampler.resample(frame)
+
+    def drain(self) -> list[av.AudioFrame]:
+        """Give the rest."""
+        return self._resampler.resample(None) if self._resampler is not None else []
