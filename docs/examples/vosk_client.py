@@ -1,4 +1,4 @@
-"""Sends a WAV file to `/vosk` as clients of vosk-server do, and prints each result: `python vosk_client.py FILE`."""
+"""Hear a WAV file as clients of vosk-server do: send a block, read the answer to it. The address sends it here."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import wave
 
 from websockets.asyncio.client import connect
 
-# ws://127.0.0.1:8000/vosk?token=<key>
-URL = os.environ["VOSK_URL"]
+URL = os.environ["SCRIBEWIRE_URL"].replace("http", "ws", 1) + "/vosk?token=" + os.environ["SCRIBEWIRE_KEY"]
 
 
 async def main(path: str) -> None:

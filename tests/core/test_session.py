@@ -9,6 +9,7 @@ import pytest
 from scribewire.core import events as ev
 from scribewire.core.audio import samples_of_s
 from scribewire.core.limits import MAX_BAD_MESSAGES, Limits
+from scribewire.core.session import Session
 from scribewire.core.transitions import State, StreamState
 from scribewire.errors import AtCapacity, NotAuthenticated, ScaledDown
 from tests.core.playbook import GRANT, Fails, Files, Playbook, closing, failing
@@ -143,6 +144,12 @@ def test_the_last_straw_comes_also_before_start_and_during_a_cold_start() -> Non
         play.send(ev.Misspoke("What?"))
     play.start().skip()
     play.send(ev.Misspoke("What?")).expect(*failing(1008, "bad_message"))
+
+
+def test_a_complaint_brings_back_what_the_dialect_knows_of_the_message() -> None:
+    [failed] = Session(Limits(), now=0.0).receive(ev.Misspoke("What?", about="e-1"), 0.0)
+    assert isinstance(failed, ev.Failed)
+    assert failed.about == "e-1"
 
 
 def test_a_second_start_is_refused_and_the_session_goes_on() -> None:

@@ -91,7 +91,7 @@ async def test_the_documented_example_prints_the_text(service: Service, clips: d
         wav.writeframes(clip.pcm)
     example = await asyncio.create_subprocess_exec(
         *(sys.executable, EXAMPLE, tmp_path / "speech.wav"),
-        env={**os.environ, "VOSK_URL": url_of(service)},
+        env={**os.environ, "SCRIBEWIRE_URL": service.url, "SCRIBEWIRE_KEY": service.key},
         stdout=asyncio.subprocess.PIPE,
     )
     printed, _ = await asyncio.wait_for(example.communicate(), 60)
