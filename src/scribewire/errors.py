@@ -198,12 +198,31 @@ class SlowReader(ScribewireError):
 
 
 class NotAvailable(ScribewireError):
-    """A part of the contract that this release does not carry."""
+    """A part of the contract that is switched off, or that this release does not carry."""
 
     code = "not_available"
-    sentence = "Fetching media by URL is not available yet. Stream the audio to /v2/realtime instead."
+    sentence = "Fetching media by URL is off here. Stream the audio to /v2/realtime instead."
     http_status = 501
     close_code = 1008
+
+
+class FetchRefused(ScribewireError):
+    """A URL, or what it leads to, that the service may not fetch."""
+
+    code = "fetch_refused"
+    sentence = "This URL may not be fetched."
+    http_status = 403
+    close_code = 1008
+
+
+class FetchFailed(ScribewireError):
+    """Media that could not be fetched, to its end or at all: not there, broken off, too slow, too large."""
+
+    code = "fetch_failed"
+    sentence = "The source could not be fetched."
+    http_status = 502
+    close_code = 1011
+    retryable = True
 
 
 class NotFound(ScribewireError):

@@ -169,6 +169,32 @@ class LimitSettings(_Group):
     )
 
 
+class FetchSettings(_Group):
+    """Fetching a session's audio from the URL that a client gives."""
+
+    enabled: bool = Field(default=False, description="Serve the path that fetches.")
+    schemes: Annotated[tuple[Literal["https", "http"], ...], BeforeValidator(_split)] = Field(
+        ("https",), description="Schemes that may be fetched: https, http."
+    )
+    hosts: Texts = Field(
+        (), description="Hosts that may be fetched from: names, *.suffix, addresses; * is every public one."
+    )
+    ports: Annotated[tuple[Annotated[int, Field(ge=1, le=65_535)], ...], BeforeValidator(_split)] = Field(
+        (80, 443), description="Ports that may be called."
+    )
+    private: bool = Field(
+        default=False, description="Let hosts lead to private networks and to this machine; link-local stays barred."
+    )
+    load_wait_s: Seconds = Field(10.0, description="Longest wait in seconds for the first audio of a source.")
+    stall_s: Seconds = Field(30.0, description="Longest wait in seconds for any more of it.")
+    max_s: Seconds = Field(
+        4 * 3600.0, description="Longest that one source is fetched, in seconds of audio and of time."
+    )
+    max_bytes: int = Field(
+        4_000_000_000, ge=1024, le=1_000_000_000_000, description="Most bytes that one session fetches."
+    )
+
+
 class WorkerSettings(_Group):
     """What a worker may take of its machine."""
 

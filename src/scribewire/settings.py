@@ -21,6 +21,7 @@ from scribewire.places import default_data_dir
 from scribewire.setting_groups import (
     AutoscalingSettings,
     EnginesSettings,
+    FetchSettings,
     GateSettings,
     KubernetesSettings,
     LanguageSettings,
@@ -37,6 +38,7 @@ __all__ = [
     "PREFIX",
     "AutoscalingSettings",
     "EnginesSettings",
+    "FetchSettings",
     "GateSettings",
     "KubernetesSettings",
     "LanguageSettings",
@@ -76,6 +78,7 @@ class Settings(BaseSettings):
     kubernetes: KubernetesSettings = KubernetesSettings()
     session: SessionSettings = SessionSettings()
     limits: LimitSettings = LimitSettings()
+    fetch: FetchSettings = FetchSettings()
     worker: WorkerSettings = WorkerSettings()
     gate: GateSettings = GateSettings()
     engines: EnginesSettings = EnginesSettings()
@@ -289,7 +292,7 @@ def _type_name(field: FieldInfo) -> str:
         float: "number",
         str: "text",
         Path: "path",
-        tuple: "list of text",
+        tuple: "list",
         dict: "table",
     }
     return names[origin or field.annotation]

@@ -25,6 +25,8 @@ from scribewire.core.keys import Scope
 from scribewire.core.limits import Limits
 from scribewire.errors import BadSettings
 from scribewire.gateway.access import Access
+from scribewire.gateway.fetching.endpoint import PATH as FETCHING_PATH
+from scribewire.gateway.fetching.endpoint import Fetching
 from scribewire.gateway.fleet import Fleet
 from scribewire.gateway.limits import RateLimits
 from scribewire.gateway.peers import Peers
@@ -114,7 +116,8 @@ def build_app(services: Services) -> FastAPI:
     app = create_app(services)
     for row in PATHS:
         app.router.routes.append(WebSocketRoute(row.path, Upgrade(services, row)))
-    app.router.routes.append(WebSocketRoute("/v2/client/{token}", Unavailable()))
+    fetching = Fetching(services) if services.settings.fetch.enabled else Unavailable()
+    app.router.routes.append(WebSocketRoute(FETCHING_PATH, fetching))
     return app
 
 

@@ -60,6 +60,12 @@ class Upgrade:
         accept = {"type": "websocket.accept", "subprotocol": identity.subprotocol, "headers": _headers_of(dialect)}
         await send(accept)
         live = LiveSession(session_id=dialect.session_id, deliver=_ignore, dialect=name, started_at=request.at)
+        await self._hold(receive, send, dialect=dialect, live=live, grant=grant)
+
+    async def _hold(
+        self, receive: Receive, send: Send, *, dialect: Dialect, live: LiveSession, grant: ev.Grant | None
+    ) -> None:
+        """Hold the session."""
         await Socket(
             receive=receive,
             send=send,
@@ -92,7 +98,7 @@ class Upgrade:
 
 
 class Unavailable:
-    """The ASGI endpoint of the fetching path, which this release does not serve."""
+    """The ASGI endpoint of the fetching path where fetching is off."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Accept, say so, close."""
