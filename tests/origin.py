@@ -76,10 +76,12 @@ class Origin:
 
 
 @asynccontextmanager
-async def serving(tls: ssl.SSLContext | None = None, *, port: int = 0) -> AsyncIterator[Origin]:
+async def serving(
+    tls: ssl.SSLContext | None = None, *, host: str = "127.0.0.1", port: int = 0
+) -> AsyncIterator[Origin]:
     """Run one, on a free port unless one is given."""
     origin = Origin()
-    server = await asyncio.start_server(origin._serve, "127.0.0.1", port, ssl=tls)
+    server = await asyncio.start_server(origin._serve, host, port, ssl=tls)
     origin.port = server.sockets[0].getsockname()[1]
     try:
         yield origin

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import socket
 import ssl
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -94,6 +95,23 @@ async def test_of_several_addresses_only_those_that_may_be_called_are(origin: Or
     # Nothing listens on the second, and the first is barred whatever is set.
     names = Names(radio_example=[["169.254.169.254", "127.0.0.2", "127.0.0.1"]])
     assert await get(caller(origin, names), f"http://radio.example:{origin.port}/a") == b"music"
+
+
+def has_ipv6() -> bool:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
+async def test_an_ipv6_address_is_called_as_one() -> None:
+    async with serving(host="::1") as origin:
+        origin.answers["/a"] = reply(b"music")
+        names = Names(radio_example=[["::1"]])
+        assert await get(caller(origin, names), f"http://radio.example:{origin.port}/a") == b"music"
+        assert await get(caller(origin), f"http://[::1]:{origin.port}/a") == b"music"
 
 
 async def test_a_name_that_rebinds_after_a_redirect_is_checked_again(origin: Origin) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import os
 import ssl
 import struct
+import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from itertools import count
@@ -61,8 +62,11 @@ def source(origin: Origin, path: str, **settings: Any) -> Source:
 
 async def follow(hls: Hls, url: str, text: str) -> None:
     await hls.open(httpx.URL(url), text)
-    async for _ in hls.blocks():
-        pass
+    await hls.give(let_go)
+
+
+async def let_go(block: bytes) -> None:
+    pass
 
 
 async def read_on(opened: Source, got: list[bytes]) -> None:
@@ -247,6 +251,25 @@ async def test_the_decoder_can_open_nothing_and_knows_nothing(monkeypatch: pytes
     finally:
         await decoder.close()
     assert not running.is_running()
+
+
+async def test_a_decoder_ends_with_its_parent_however_that_dies() -> None:
+    script = """
+import asyncio
+from scribewire.gateway.fetching.decoding import Decoder
+async def main():
+    print((await Decoder.spawn(audio_s=60)).pid, flush=True)
+    await asyncio.sleep(60)
+asyncio.run(main())
+"""
+    parent = await asyncio.create_subprocess_exec(sys.executable, "-c", script, stdout=asyncio.subprocess.PIPE)
+    assert parent.stdout is not None
+    decoder = psutil.Process(int(await parent.stdout.readline()))
+    parent.kill()
+    await parent.wait()
+    async with asyncio.timeout(5):
+        while decoder.is_running() and decoder.status() != psutil.STATUS_ZOMBIE:
+            await asyncio.sleep(0.02)
 
 
 async def test_a_killed_decoder_ends_the_source_in_a_sentence(origin: Origin, pcm: bytes) -> None:

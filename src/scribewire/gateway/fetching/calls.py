@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from ipaddress import ip_address
 from typing import Final
 
@@ -166,12 +166,9 @@ def _check(response: httpx.Response, span: tuple[int, int] | None) -> None:
         raise FetchFailed("The source is compressed, though that was not asked for.")
 
 
-class _said_plainly:  # noqa: N801 - reads as what it does
-    """Turn what breaks a connection into an error of ours."""
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, httpx.TransportError):
-            raise FetchFailed("The source broke off.") from error
+@contextmanager
+def _said_plainly() -> Iterator[None]:
+    try:
+        yield
+    except httpx.TransportError as error:
+        raise FetchFailed("The source broke off.") from error

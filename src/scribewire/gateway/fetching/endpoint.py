@@ -24,6 +24,8 @@ from scribewire.gateway.upgrade import Scope, Upgrade
 PATH: Final = "/v2/client/{token}"
 # Beyond the wait for the source: the session's own wait for its start is the last resort.
 _MARGIN_S: Final = 5.0
+# Sources that may be loading at once. Each is a process, before the session counts for its key or takes a slot.
+_MAX_LOADS: Final = 16
 
 
 class Fetching(Upgrade):
@@ -36,6 +38,7 @@ class Fetching(Upgrade):
         self._settings = services.settings.fetch
         self._rules = Rules(self._settings)
         self._resolve = resolve
+        self._loads = asyncio.Semaphore(_MAX_LOADS)
         self._tls = httpx.create_ssl_context()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -48,7 +51,7 @@ class Fetching(Upgrade):
     ) -> None:
         caller = Caller(self._rules, most_bytes=self._settings.max_bytes, tls=self._tls, resolve=self._resolve)
         source = Source(self._settings, caller, dialect.request.query.get("url", ""))
-        merged = Merged(receive, send, dialect=dialect, live=live, source=source)
+        merged = Merged(receive, send, dialect=dialect, live=live, source=source, loads=self._loads)
         await merged.load()
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(merged.listen()), group.create_task(merged.play())]

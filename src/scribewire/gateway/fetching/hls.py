@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import httpx
@@ -14,6 +14,9 @@ from scribewire.gateway.fetching.calls import Caller
 from scribewire.gateway.fetching.playlists import Master, Media, Piece, parse
 
 _log = logging.getLogger(__name__)
+
+# Takes the next bytes, when there is room for them.
+Take = Callable[[bytes], Awaitable[None]]
 
 MAX_PLAYLIST_BYTES: Final = 1024 * 1024
 # Of a live stream, begin this many segments before the newest: nearer and the next may not be there in time.
@@ -45,8 +48,8 @@ class Hls:
         self._url, self._media = url, playlist
         return not playlist.ended
 
-    async def blocks(self) -> AsyncIterator[bytes]:
-        """Give the stream's bytes. Raises FetchRefused, FetchFailed or UnsupportedAudio."""
+    async def give(self, take: Take) -> None:
+        """Give the stream's bytes, to its end. Raises FetchRefused, FetchFailed or UnsupportedAudio."""
         media, head = self._media, None
         following = media.first if media.ended else media.first + max(0, len(media.segments) - _BEHIND)
         while True:
@@ -56,20 +59,18 @@ class Hls:
             for segment in media.segments[following - media.first :]:
                 if segment.head is not None and segment.head != head:
                     head = segment.head
-                    async for block in self._fetch(head, media):
-                        yield block
-                async for block in self._fetch(segment.piece, media):
-                    yield block
+                    await self._fetch(head, media, take)
+                await self._fetch(segment.piece, media, take)
                 following += 1
             if media.ended:
                 return
             media = await self._reload(media)
 
-    async def _fetch(self, piece: Piece, media: Media) -> AsyncIterator[bytes]:
+    async def _fetch(self, piece: Piece, media: Media, take: Take) -> None:
         try:
             async with self._caller.open(piece.url, self._url, span=piece.span) as answer:
                 async for block in answer.blocks():
-                    yield block
+                    await take(block)
             self._missing = 0
         except FetchFailed as error:
             self._do_without(error, media)

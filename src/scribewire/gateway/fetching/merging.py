@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from typing import Final
 
 import msgspec
 
 from scribewire.core import events as ev
 from scribewire.dialects.base import Dialect
-from scribewire.errors import ScribewireError
+from scribewire.errors import AtCapacity, ScribewireError
 from scribewire.gateway.fetching.source import Source
 from scribewire.gateway.sessions import LiveSession
 from scribewire.gateway.sockets import Message, Receive, Send
 
 # Past this neither the client nor the source is read: it is how the socket holds them back.
 _MAX_WAITING: Final = 4
+_RETRY_AFTER_S: Final = 5
 # Said here: the session begins once there is sound, so its machine never knows of the time before.
 _LOADING: Final = '{"state":"loading"}'
 _LISTENING: Final = '{"state":"listening"'
@@ -32,12 +33,22 @@ class Merged:
     send hold if it comes before that; else those of the query do.
     """
 
-    def __init__(self, receive: Receive, send: Send, *, dialect: Dialect, live: LiveSession, source: Source) -> None:
+    def __init__(
+        self,
+        receive: Receive,
+        send: Send,
+        *,
+        dialect: Dialect,
+        live: LiveSession,
+        source: Source,
+        loads: asyncio.Semaphore,
+    ) -> None:
         self._receive = receive
         self._send = send
         self._dialect = dialect
         self._live = live
         self._source = source
+        self._loads = loads
         self._waiting: asyncio.Queue[Message] = asyncio.Queue(_MAX_WAITING)
         self._start: str | None = None
         self._over = False
@@ -86,8 +97,12 @@ class Merged:
         """Open the source, begin, give its audio, stop."""
         began = False
         try:
-            async with self._source:
-                pcm = await self._source.first()
+            if self._loads.locked():
+                raise AtCapacity(retry_after_s=_RETRY_AFTER_S)
+            async with AsyncExitStack() as stack:
+                async with self._loads:
+                    await stack.enter_async_context(self._source)
+                    pcm = await self._source.first()
                 await self._say(self._start or _start_of(self._dialect.request.query))
                 began = True
                 while pcm and not self._over:

@@ -109,8 +109,7 @@ class Source:
                 text = await _rest(head, blocks)
             hls = Hls(self._caller)
             self._live = await hls.open(answer.url, text)
-            async for block in hls.blocks():
-                await self._decoder.feed(block)
+            await hls.give(self._decoder.feed)
         finally:
             self._decoder.end()
 
