@@ -22,6 +22,7 @@ _RETRY_AFTER_S: Final = 5
 # Said here: the session begins once there is sound, so its machine never knows of the time before.
 _LOADING: Final = '{"state":"loading"}'
 _LISTENING: Final = '{"state":"listening"'
+_STOPPED: Final = '{"state":"stopped"}'
 _OPTIONS: Final = ("partial", "actual_numbers")
 _STOP: Final = '{"action":"stop"}'
 
@@ -53,7 +54,7 @@ class Merged:
         self._start: str | None = None
         self._over = False
         self._listening = asyncio.Event()
-        self._closed = False
+        self._last_said = False
 
     async def load(self) -> None:
         """Say that the source is being looked for. To be called first."""
@@ -61,9 +62,10 @@ class Merged:
 
     async def send(self, message: Message) -> None:
         """Pass on what the socket says, and note how far it is."""
-        self._closed = self._closed or message["type"] == "websocket.close"
+        text = message.get("text", "")
+        self._last_said = self._last_said or message["type"] == "websocket.close" or text == _STOPPED
         await self._send(message)
-        if message.get("text", "").startswith(_LISTENING):
+        if text.startswith(_LISTENING):
             self._listening.set()
 
     async def receive(self) -> Message:
@@ -119,7 +121,7 @@ class Merged:
         """Say what ended the audio, once that may be said; what there was of it is still transcribed."""
         await self._listening.wait()
         for text in self._dialect.say(ev.Failed(error)):
-            if not self._closed:
+            if not self._last_said:
                 with suppress(OSError):  # the server's way to say that the client is gone
                     await self._send({"type": "websocket.send", "text": text})
 
