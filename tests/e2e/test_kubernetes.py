@@ -31,6 +31,7 @@ GATEWAY = WORKER | {
     "AUTOSCALING__MAX_WORKERS": "3",
     "AUTOSCALING__COOLDOWN_S": "1",
     "AUTOSCALING__IDLE_S": "4",
+    "SESSION__SLOT_WAIT_S": "20",
 }
 PATCH = ("patch", "deployments/scale")
 WORDS = ["one", "two", "three"]

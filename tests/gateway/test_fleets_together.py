@@ -62,6 +62,14 @@ async def test_a_follower_that_is_asked_has_the_leader_scale_once(pair: Pair) ->
     await eventually(lambda: pair.one.status() is pair.two.status() is Status.READY)
 
 
+async def test_what_one_was_asked_for_no_other_denies(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(peers_module, "CHECK_IN_S", 60)  # they will not hear of it by themselves
+    await asyncio.sleep(0.1)
+    await pair.one.initialize()
+    assert pair.two.status() is Status.SCALED_DOWN
+    assert (await pair.two.open_stream(REQUEST, ignore)).worker == "w1"
+
+
 async def test_what_waits_at_a_follower_counts(pair: Pair) -> None:
     await pair.two.initialize()
     opening = [asyncio.create_task(pair.two.open_stream(REQUEST, ignore)) for _ in range(4)]

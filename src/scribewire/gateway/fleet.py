@@ -158,6 +158,11 @@ class Fleet:
             return Status.SCALED_DOWN
         return Status.READY if self._ready_since is not None else Status.STARTING
 
+    async def refresh(self) -> None:
+        """Look whether a worker is wanted elsewhere: what this gateway last heard of that may be a second old."""
+        if self._meeting is not None and self.status() is Status.SCALED_DOWN:
+            await self._meeting.refresh()
+
     def view(self) -> FleetView:
         """Give the whole fleet at this instant."""
         workers = tuple(worker.view() for worker in self._workers.values())
@@ -233,6 +238,7 @@ class Fleet:
         """
         if self._stopping:
             raise ServiceStopping
+        await self.refresh()
         if self.status() is Status.SCALED_DOWN and not request.replacement:
             if not self._settings.autoscaling.wake_on_start:
                 raise ScaledDown
@@ -354,7 +360,7 @@ class Fleet:
             elif sighting.phase is Phase.FAILED:
                 gone.append(worker)
         for worker in (*gone, *known.values()):
-            await _let_go(worker)
+            await worker.let_go()
         self._changed()
 
     async def _move(self) -> None:
@@ -490,11 +496,3 @@ class Fleet:
 
 def _is_hung(worker: Member, now: float) -> bool:
     return worker.lost_since is not None and now - worker.lost_since >= HUNG_AFTER_S
-
-
-async def _let_go(worker: Member) -> None:
-    """End its link, and forget what was held against it."""
-    tending, worker.tending, worker.lost_since = worker.tending, None, None
-    if tending is not None:
-        tending.cancel()
-        await asyncio.wait([tending])

@@ -54,6 +54,8 @@ class Meeting:
         self._asked: int | None = None
         self._ask = False
         self._soon = asyncio.Event()
+        self._refreshing: asyncio.Task[None] | None = None
+        self._checking_in = asyncio.Lock()
 
     @property
     def scales(self) -> bool:
@@ -72,6 +74,12 @@ class Meeting:
         self._ask = True
         self._soon.set()
 
+    async def refresh(self) -> None:
+        """Check in now, for who must not be told what was so a second ago. Callers share one."""
+        if self._refreshing is None or self._refreshing.done():
+            self._refreshing = asyncio.create_task(self._check_in(), name="check in")
+        await asyncio.shield(self._refreshing)
+
     async def run(self) -> None:
         """Check in until cancelled."""
         while True:
@@ -89,6 +97,10 @@ class Meeting:
                 await self._peers.check_out()
 
     async def _check_in(self) -> None:
+        async with self._checking_in:
+            await self._check_in_once()
+
+    async def _check_in_once(self) -> None:
         live, waiting = self._carried()
         asking, self._ask = self._ask, False
         # From before the call: the lease may have begun at any moment of it.

@@ -82,6 +82,7 @@ async def initialize(request: Request, services: Parts) -> Readiness:
 @route("GET", "/api/v4/realtime/status", "/v4/realtime/status", needs=ANY_KEY, tag="realtime")
 async def status(request: Request, services: Parts) -> Readiness:
     """Say how the service stands. Never starts it."""
+    await services.fleet.refresh()
     found = services.fleet.status()
     return _readiness(request, services, found, _MESSAGES[found])
 

@@ -108,6 +108,13 @@ class Member:
         slots = self.said.slots if self.said and phase is WorkerPhase.READY else None
         return policy.WorkerLoad(self.sighting.worker, slots, self.live, ending=phase is WorkerPhase.STOPPING)
 
+    async def let_go(self) -> None:
+        """End its link, and forget what was held against it."""
+        tending, self.tending, self.lost_since = self.tending, None, None
+        if tending is not None:
+            tending.cancel()
+            await asyncio.wait([tending])
+
     def view(self) -> WorkerView:
         """Give what metrics and administrators look at."""
         said = self.said
