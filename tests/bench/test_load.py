@@ -19,6 +19,8 @@ from scribewire.errors import AtCapacity, Disconnected, ScribewireError, Service
 from scribewire.tones import say
 from tests.client.fake_service import LISTENING, STOPPED, FakeService, running
 
+pytestmark = pytest.mark.e2e
+
 # Real time, but little of it.
 PLAN = Plan(sessions=3, seconds=0.2, warm_up_s=0.1, frame_ms=20)
 REEL = Reel([Clip("alfa", say("alfa"), "alfa")])

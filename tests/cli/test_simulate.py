@@ -12,6 +12,8 @@ from typer.testing import CliRunner, Result
 from scribewire.cli import app
 from scribewire.errors import BadSettings, ExtraMissing, NotFound
 
+pytestmark = pytest.mark.e2e
+
 SMALL = ("--sessions-per-day", "100", "--max-workers", "2", "--slots", "4")
 PAGE = Path(__file__).parents[2] / "docs" / "scaling.md"
 

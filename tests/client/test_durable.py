@@ -11,6 +11,8 @@ from scribewire.client import Bounds, Client, Event, Final, Flushed, Reconnected
 from scribewire.client.fake import KEY, Close, Drop, FakeService, Fault, Refuse, say, silence
 from scribewire.errors import AtCapacity, NotAuthenticated, UnknownLanguage, UnsupportedAudio
 
+pytestmark = pytest.mark.e2e
+
 SPEECH = say("hello world") + say("how are you") + say("fine thanks")
 
 

@@ -20,6 +20,8 @@ from scribewire.client import Microphone
 from scribewire.client.fake import KEY, Drop, FakeService, say
 from tests.client.test_sources import SoundSystem
 
+pytestmark = pytest.mark.e2e
+
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "client.md").read_text(encoding="utf-8")
 SPEECH = say("hello world") + say("how are you")

@@ -27,6 +27,8 @@ from tests.deploy.chart import (
 )
 from tests.scalers.kube.node import free_port
 
+pytestmark = pytest.mark.e2e
+
 WAIT_S = 30.0
 SEVERAL = ("--set", "gateway.replicas=3", "--set", "database.existingSecret=postgres")
 EXPOSED = (

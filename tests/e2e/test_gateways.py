@@ -25,7 +25,7 @@ from tests.gateway.databases import postgresql, run_sql
 from tests.scalers.kube.rig import Rig, cluster, needs_openssl
 from wire import Talk
 
-pytestmark = [pytest.mark.e2e, needs_openssl]
+pytestmark = [pytest.mark.e2e, pytest.mark.long, needs_openssl]
 
 MAX_WORKERS = 4
 WORKER = {
@@ -141,7 +141,7 @@ async def site(folder: Path, databases: str, name: str) -> AsyncIterator[Site]:
 
 @pytest.mark.parametrize(
     ("sessions", "rounds", "period_s"),
-    [pytest.param(9, 2, 7.0, id="short"), pytest.param(40, 8, 15.0, id="long", marks=pytest.mark.long)],
+    [pytest.param(9, 2, 7.0, id="short"), pytest.param(40, 8, 15.0, id="whole")],
 )
 @pytest.mark.timeout(400)
 async def test_killing_gateways_and_workers_in_turn_costs_only_the_sessions_of_the_one_that_dies(

@@ -11,7 +11,7 @@ from scribewire.tones import VOCABULARY, say
 from service import Service, running
 from wire import Talk
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.long]
 
 SETTINGS = {
     "ENGINES__EN__FAST": "scripted:words,cost=0.005",

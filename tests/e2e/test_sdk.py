@@ -92,7 +92,7 @@ def in_mid_sentence(heard: Heard) -> bool:
     return len(heard.finals) >= 2 and isinstance(heard.events[-1], Partial)
 
 
-@pytest.mark.parametrize("engine", ["scripted", "pocketsphinx"])
+@pytest.mark.parametrize("engine", ["scripted", pytest.param("pocketsphinx", marks=pytest.mark.long)])
 async def test_a_gateway_killed_in_mid_sentence_and_started_again_costs_no_word(
     tmp_path: Path, clips: dict[str, Clip], engine: str
 ) -> None:
@@ -139,6 +139,7 @@ async def cut_ten_times(service: Service, pcm: bytes) -> tuple[Heard, Heard]:
         return undisturbed, await hear_disturbed(proxy.url, service.key, pcm, cut)
 
 
+@pytest.mark.long
 async def test_ten_cuts_in_one_clip_change_no_word(service: Service, clips: dict[str, Clip]) -> None:
     undisturbed, cut = await cut_ten_times(service, clips["rms-pauses"].pcm)
     assert undisturbed.text

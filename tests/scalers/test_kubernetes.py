@@ -19,7 +19,7 @@ from scribewire.scalers.cluster import KubernetesCluster, Target
 from tests.scalers.kube.rig import Rig, cluster, needs_openssl, until
 from tests.scalers.kube.server import ALL
 
-pytestmark = needs_openssl
+pytestmark = [pytest.mark.e2e, needs_openssl]
 
 PATCH = ("patch", "deployments/scale")
 RUNNING = {"name": "worker", "ready": True, "restartCount": 0, "state": {"running": {}}}

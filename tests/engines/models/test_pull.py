@@ -21,6 +21,8 @@ from scribewire.engines.models.pull import pull
 from scribewire.errors import ModelBroken
 from tests.engines.models.source import SHERPA, WHISPER, Served, Source, archived, loose, serving, sha256, tar_of
 
+pytestmark = pytest.mark.e2e
+
 EAGER = Patience(connect_s=2.0, read_s=2.0, tries=4, backoff_s=0.0)
 HURRIED = Patience(connect_s=2.0, read_s=2.0, tries=1, backoff_s=0.0)
 ARCHIVE = tar_of(SHERPA, kind="gz")
