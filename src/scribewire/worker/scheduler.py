@@ -16,7 +16,7 @@ WINDOW_S: Final = WINDOW_SAMPLES / SAMPLE_RATE_HZ
 # partials that would be replaced before they were read.
 QUANTUM_WINDOWS: Final = 3
 BEHIND_WINDOWS: Final = 9
-BEHIND_S: Final = 0.2
+BEHIND_S: Final = 0.1
 
 K = TypeVar("K")
 
