@@ -27,20 +27,29 @@ REEL = Reel([Clip("alfa", say("alfa"), "alfa")])
 Talk = Callable[[FakeService, ServerConnection], Awaitable[None]]
 
 
-async def run_against(talk: Talk, plan: Plan = PLAN, *, interrupt_after_s: float | None = None) -> Run:
+async def run_against(talk: Talk, plan: Plan = PLAN, *, interrupt: bool = False) -> Run:
+    """Run to the end; with `interrupt`, until every session has spoken."""
+
     async def script(connection: ServerConnection) -> None:
         await talk(service, connection)
 
     service = FakeService(script)
     run = Run(plan, REEL)
-    if interrupt_after_s is not None:
-        asyncio.get_running_loop().call_later(interrupt_after_s, run.interrupted.set)
+
+    async def wait_spoken() -> None:
+        while len(run.heard) < plan.sessions or not all(heard.sent_s for heard in run.heard):
+            await asyncio.sleep(0.01)
+        run.interrupted.set()
+
+    waiting = asyncio.create_task(wait_spoken()) if interrupt else None
     async with running(service), Client(service.url, "k") as client:
         gauge = Gauge(client.url)
         try:
             async with asyncio.timeout(10):
                 await run.go(client, service.endpoint, gauge)
         finally:
+            if waiting is not None:
+                waiting.cancel()
             await gauge.close()
     return run
 
@@ -137,7 +146,7 @@ async def test_sessions_that_the_service_ends_are_counted_and_end_the_run(
 
 async def test_an_interrupted_run_stops_its_sessions_in_order() -> None:
     long = Plan(sessions=2, seconds=60, warm_up_s=0, frame_ms=20)
-    run = await run_against(speak, long, interrupt_after_s=0.3)
+    run = await run_against(speak, long, interrupt=True)
     figures = figures_of(run)
     assert figures.interrupted
     assert (figures.completed, figures.failed) == (2, 0)
