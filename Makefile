@@ -22,7 +22,7 @@ serve: $(SERVER) ## Run the service
 
 # More than a core each: most of them wait for speech to pass.
 test: $(STAMP) ## Run the tests
-	@$(BIN)/pytest --numprocesses 4 --dist loadfile
+	@$(BIN)/pytest --numprocesses 3 --dist loadfile
 
 test-long: $(STAMP) ## Run the longer proofs
 	@$(BIN)/pytest -m long

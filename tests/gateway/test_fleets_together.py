@@ -18,7 +18,7 @@ from tests.gateway.databases import sqlite_url
 from tests.gateway.doubles import InMemoryScaler, ScriptedWorker, eventually
 from tests.gateway.fleets import REQUEST, ignore, settings
 
-LEASE_S = 0.4
+LEASE_S = 2.0
 
 
 class Pair:
