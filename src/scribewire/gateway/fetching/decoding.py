@@ -62,6 +62,9 @@ class Decoder:
 
     async def feed(self, media: bytes) -> None:
         """Give it the next bytes. One that has ended takes them in vain."""
+        # uvloop tells of a pipe that broke since the last turn of the loop by a RuntimeError.
+        if self._stdin.is_closing():
+            return
         with suppress(ConnectionError):
             self._stdin.write(media)
             await self._stdin.drain()
