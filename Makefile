@@ -20,9 +20,8 @@ demo: $(SERVER) ## From zero workers to live text on this machine, and back
 serve: $(SERVER) ## Run the service
 	@$(BIN)/scribewire serve
 
-# More than a core each: most of them wait for speech to pass.
 test: $(STAMP) ## Run the tests
-	@$(BIN)/pytest --numprocesses 3 --dist loadfile
+	@$(BIN)/pytest --numprocesses 2 --dist loadfile
 
 test-long: $(STAMP) ## Run the longer proofs
 	@$(BIN)/pytest -m long
