@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-import os
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,22 +10,30 @@ from pathlib import Path
 
 import jiwer
 import numpy as np
-import psutil
 import pytest
 
 from scoring import speech_clips
 from scribewire.core.audio import SAMPLE_RATE_HZ, WINDOW_BYTES, samples_of_ms
-from scribewire.core.events import Word
-from scribewire.engines.base import PLAIN, Options, Setup
-from scribewire.engines.sherpa import BATCH, SherpaEngine, SherpaStream
+from scribewire.engines.base import PLAIN, Options, Setup, Stream
+from scribewire.engines.sherpa import BATCH, SherpaEngine
 from scribewire.errors import EngineMissing
 from scribewire.tones import GAP_MS, VOCABULARY, WORD_MS, say, silence
-from tests.speech import SHARED_CLIPS, needs_shared_clips
+from tests.engines.hearing import (
+    MOST_LEFT_BYTES,
+    feed,
+    finished,
+    follow,
+    hear,
+    left_by_ten_thousand,
+    models_beside_the_clips,
+    noisy,
+    texts,
+)
+from tests.speech import needs_shared_clips
 from tests.tiny import sherpa
 
 pytestmark = pytest.mark.e2e
 
-SHARED_MODELS = SHARED_CLIPS.parent / "models"
 WRITERS: dict[str, Callable[[Path], Path]] = {
     "ctc": sherpa.write_ctc,
     "transducer": sherpa.write_transducer,
@@ -61,31 +67,6 @@ def transducer(folders: dict[str, Path]) -> Iterator[SherpaEngine]:
     engine = loaded(folders["transducer"])
     yield engine
     engine.close()
-
-
-def noisy(pcm: bytes, level: float, *, seed: int = 1) -> bytes:
-    """Add white noise, its level in sample values."""
-    samples = np.frombuffer(pcm, "<i2") + np.random.default_rng(seed).normal(0, level, len(pcm) // 2)
-    return samples.clip(-32_768, 32_767).astype("<i2").tobytes()
-
-
-def feed(stream: SherpaStream, pcm: bytes) -> None:
-    for at in range(0, len(pcm), WINDOW_BYTES):
-        stream.accept(pcm[at : at + WINDOW_BYTES])
-
-
-def hear(engine: SherpaEngine, pcm: bytes, options: Options = PLAIN) -> tuple[Word, ...]:
-    stream = engine.open(options=options)
-    stream.begin(0)
-    feed(stream, pcm)
-    engine.step([stream])
-    words = stream.finish()
-    stream.close()
-    return words
-
-
-def texts(words: tuple[Word, ...]) -> list[str]:
-    return [word.text for word in words]
 
 
 def test_every_word_is_heard_where_it_was_said(engine: SherpaEngine) -> None:
@@ -122,12 +103,7 @@ def test_confidence_falls_with_the_noise(engine: SherpaEngine) -> None:
 def test_partials_grow_by_the_chunk(engine: SherpaEngine) -> None:
     stream = engine.open()
     stream.begin(0)
-    seen = []
-    pcm = say(VOCABULARY[:8])
-    for at in range(0, len(pcm), WINDOW_BYTES):
-        stream.accept(pcm[at : at + WINDOW_BYTES])
-        engine.step([stream])
-        seen.append(stream.partial())
+    seen = follow(engine, stream, say(VOCABULARY[:8]))
 
     assert all(later[: len(earlier)] == earlier for earlier, later in pairwise(seen))
     assert len(set(seen)) >= 5
@@ -250,36 +226,23 @@ def test_a_model_that_the_library_cannot_read_is_refused(tmp_path: Path) -> None
 @pytest.mark.long
 @pytest.mark.parametrize("options", [PLAIN, Options(vocabulary=("golf", "hotel mike"))])
 def test_ten_thousand_streams_leave_nothing_behind(transducer: SherpaEngine, options: Options) -> None:
-    process = psutil.Process(os.getpid())
-    pcm = say("golf")
+    def decode(stream: Stream) -> None:
+        feed(stream, say("golf"))
+        transducer.step([stream])
+        assert finished(stream) == ["golf"]
 
-    def cycle(times: int) -> int:
-        for number in range(times):
-            stream = transducer.open(options=options)
-            stream.begin(0)
-            if number % 10 == 0:
-                feed(stream, pcm)
-                transducer.step([stream])
-                assert texts(stream.finish()) == ["golf"]
-            stream.close()
-        gc.collect()
-        return process.memory_info().rss
-
-    before = cycle(1000)
-    assert cycle(10_000) - before <= 5 * 1024 * 1024
+    assert left_by_ten_thousand(lambda: transducer.open(options=options), decode, every=10) <= MOST_LEFT_BYTES
 
 
 # --- real models -----------------------------------------------------------------------------------------------------
 
-
-def real_models() -> list[Path]:
-    return sorted(path.parent for path in SHARED_MODELS.glob("*/tokens.txt")) if SHARED_MODELS.is_dir() else []
+REAL_MODELS = models_beside_the_clips("*/tokens.txt")
 
 
 @pytest.mark.long
 @needs_shared_clips
-@pytest.mark.skipif(not real_models(), reason="no folder of models beside that of the clips")
-@pytest.mark.parametrize("folder", real_models(), ids=lambda path: path.name)
+@pytest.mark.skipif(not REAL_MODELS, reason="no folder of models beside that of the clips")
+@pytest.mark.parametrize("folder", REAL_MODELS, ids=lambda path: path.name)
 def test_a_real_model_hears_real_speech(folder: Path) -> None:
     engine = loaded(folder)
     clips = speech_clips()[:20]

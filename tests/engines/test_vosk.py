@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -13,22 +11,30 @@ from pathlib import Path
 
 import jiwer
 import numpy as np
-import psutil
 import pytest
 
 from scoring import speech_clips
-from scribewire.core.audio import SAMPLE_RATE_HZ, WINDOW_BYTES, samples_of_ms
-from scribewire.core.events import Word
-from scribewire.engines.base import Setup
-from scribewire.engines.vosk import VoskEngine, VoskStream
+from scribewire.core.audio import SAMPLE_RATE_HZ, samples_of_ms
+from scribewire.engines.base import Setup, Stream
+from scribewire.engines.vosk import VoskEngine
 from scribewire.errors import EngineMissing
 from scribewire.tones import GAP_MS, VOCABULARY, WORD_MS, say, silence
-from tests.speech import SHARED_CLIPS, needs_shared_clips
+from tests.engines.hearing import (
+    MOST_LEFT_BYTES,
+    feed,
+    finished,
+    follow,
+    hear,
+    left_by_ten_thousand,
+    models_beside_the_clips,
+    noisy,
+    texts,
+)
+from tests.speech import needs_shared_clips
 from tests.tiny import vosk
 
 pytestmark = pytest.mark.e2e
 
-SHARED_MODELS = SHARED_CLIPS.parent / "models"
 LEAD_MS = 100
 FRAME_SAMPLES = samples_of_ms(30)
 
@@ -49,31 +55,6 @@ def loaded(folder: Path) -> VoskEngine:
     engine = VoskEngine(Setup(str(folder)))
     engine.load()
     return engine
-
-
-def noisy(pcm: bytes, level: float, *, seed: int = 1) -> bytes:
-    """Add white noise, its level in sample values."""
-    samples = np.frombuffer(pcm, "<i2") + np.random.default_rng(seed).normal(0, level, len(pcm) // 2)
-    return samples.clip(-32_768, 32_767).astype("<i2").tobytes()
-
-
-def feed(stream: VoskStream, pcm: bytes) -> None:
-    for at in range(0, len(pcm), WINDOW_BYTES):
-        stream.accept(pcm[at : at + WINDOW_BYTES])
-
-
-def hear(engine: VoskEngine, pcm: bytes) -> tuple[Word, ...]:
-    stream = engine.open()
-    stream.begin(0)
-    feed(stream, pcm)
-    engine.step([stream])
-    words = stream.finish()
-    stream.close()
-    return words
-
-
-def texts(words: tuple[Word, ...]) -> list[str]:
-    return [word.text for word in words]
 
 
 @pytest.mark.parametrize("level", [0, 20, 300])
@@ -106,12 +87,7 @@ def test_confidence_falls_with_the_noise(engine: VoskEngine) -> None:
 def test_partials_grow_window_by_window(engine: VoskEngine) -> None:
     stream = engine.open()
     stream.begin(0)
-    seen = []
-    pcm = say(VOCABULARY[:8])
-    for at in range(0, len(pcm), WINDOW_BYTES):
-        stream.accept(pcm[at : at + WINDOW_BYTES])
-        engine.step([stream])
-        seen.append(stream.partial())
+    seen = follow(engine, stream, say(VOCABULARY[:8]))
 
     assert all(later[: len(earlier)] == earlier for earlier, later in pairwise(seen))
     assert len(set(seen)) >= 8
@@ -122,11 +98,7 @@ def test_pauses_inside_a_segment_lose_and_double_nothing(engine: VoskEngine) -> 
     pcm = silence(1500) + say("alfa bravo") + silence(6000) + say("charlie") + silence(900) + say("delta")
     stream = engine.open()
     stream.begin(SAMPLE_RATE_HZ)
-    seen = []
-    for at in range(0, len(pcm), WINDOW_BYTES):
-        stream.accept(pcm[at : at + WINDOW_BYTES])
-        engine.step([stream])
-        seen.append(stream.partial())
+    seen = follow(engine, stream, pcm)
     words = stream.finish()
 
     assert all(later[: len(earlier)] == earlier for earlier, later in pairwise(seen))
@@ -229,36 +201,23 @@ def test_a_model_that_is_not_whole_is_refused_in_one_sentence(
 
 @pytest.mark.long
 def test_ten_thousand_streams_leave_nothing_behind(engine: VoskEngine) -> None:
-    process = psutil.Process(os.getpid())
-    pcm = say("golf")
+    def decode(stream: Stream) -> None:
+        feed(stream, say("golf"))
+        engine.step([stream])
+        assert finished(stream) == ["golf"]
 
-    def cycle(times: int) -> int:
-        for number in range(times):
-            stream = engine.open()
-            stream.begin(0)
-            if number % 10 == 0:
-                feed(stream, pcm)
-                engine.step([stream])
-                assert texts(stream.finish()) == ["golf"]
-            stream.close()
-        gc.collect()
-        return process.memory_info().rss
-
-    before = cycle(1000)
-    assert cycle(10_000) - before <= 5 * 1024 * 1024
+    assert left_by_ten_thousand(engine.open, decode, every=10) <= MOST_LEFT_BYTES
 
 
 # --- real models -----------------------------------------------------------------------------------------------------
 
-
-def real_models() -> list[Path]:
-    return sorted(path.parents[1] for path in SHARED_MODELS.glob("*/am/final.mdl")) if SHARED_MODELS.is_dir() else []
+REAL_MODELS = models_beside_the_clips("*/am/final.mdl", levels=2)
 
 
 @pytest.mark.long
 @needs_shared_clips
-@pytest.mark.skipif(not real_models(), reason="no folder of vosk models beside that of the clips")
-@pytest.mark.parametrize("folder", real_models(), ids=lambda path: path.name)
+@pytest.mark.skipif(not REAL_MODELS, reason="no folder of vosk models beside that of the clips")
+@pytest.mark.parametrize("folder", REAL_MODELS, ids=lambda path: path.name)
 def test_a_real_model_hears_real_speech(folder: Path) -> None:
     engine = loaded(folder)
     clips = speech_clips()[:20]

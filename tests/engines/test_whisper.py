@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
 import json
-import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -14,13 +12,12 @@ from pathlib import Path
 
 import jiwer
 import numpy as np
-import psutil
 import pytest
 
 from scoring import speech_clips
-from scribewire.core.audio import SAMPLE_RATE_HZ, WINDOW_BYTES, WINDOW_SAMPLES, samples_of_ms, samples_of_s
+from scribewire.core.audio import SAMPLE_RATE_HZ, WINDOW_SAMPLES, samples_of_ms, samples_of_s
 from scribewire.core.events import Word
-from scribewire.engines.base import PLAIN, Options, Setup
+from scribewire.engines.base import Options, Setup, Stream
 from scribewire.engines.whisper import (
     LONGEST_SAMPLES,
     QUIET_WINDOWS,
@@ -35,10 +32,19 @@ from scribewire.engines.whisper import (
 )
 from scribewire.errors import BadSettings, EngineMissing
 from scribewire.tones import GAP_MS, VOCABULARY, WORD_MS, say
-from tests.speech import SHARED_CLIPS, needs_shared_clips
+from tests.engines.hearing import (
+    MOST_LEFT_BYTES,
+    feed,
+    finished,
+    follow,
+    hear,
+    left_by_ten_thousand,
+    models_beside_the_clips,
+    texts,
+)
+from tests.speech import needs_shared_clips
 from tests.tiny import whisper as tiny
 
-SHARED_MODELS = SHARED_CLIPS.parent / "models"
 SLOT_MS = WORD_MS + GAP_MS
 
 
@@ -58,29 +64,6 @@ def loaded(model: str) -> WhisperEngine:
     engine = WhisperEngine(Setup(model))
     engine.load()
     return engine
-
-
-def hear(engine: WhisperEngine, pcm: bytes, options: Options = PLAIN) -> tuple[Word, ...]:
-    stream = engine.open(options=options)
-    stream.begin(0)
-    stream.accept(pcm)
-    words = stream.finish()
-    stream.close()
-    return words
-
-
-def follow(engine: WhisperEngine, stream: WhisperStream, pcm: bytes) -> list[tuple[str, ...]]:
-    """Give the partials window by window."""
-    seen = []
-    for at in range(0, len(pcm), WINDOW_BYTES):
-        stream.accept(pcm[at : at + WINDOW_BYTES])
-        engine.step([stream])
-        seen.append(stream.partial())
-    return seen
-
-
-def texts(words: tuple[Word, ...]) -> list[str]:
-    return [word.text for word in words]
 
 
 # --- what is believed ------------------------------------------------------------------------------------------------
@@ -295,36 +278,23 @@ def test_a_missing_library_is_named_with_the_command_that_installs_it(
 @pytest.mark.long
 @pytest.mark.e2e
 def test_ten_thousand_streams_leave_nothing_behind(engine: WhisperEngine) -> None:
-    process = psutil.Process(os.getpid())
-    pcm = say("golf")
+    def decode(stream: Stream) -> None:
+        feed(stream, say("golf"))
+        assert finished(stream) == ["golf"]
 
-    def cycle(times: int) -> int:
-        for number in range(times):
-            stream = engine.open()
-            stream.begin(0)
-            stream.accept(pcm)
-            if number % 100 == 0:
-                assert texts(stream.finish()) == ["golf"]
-            stream.close()
-        gc.collect()
-        return process.memory_info().rss
-
-    before = cycle(3000)
-    assert cycle(10_000) - before <= 5 * 1024 * 1024
+    assert left_by_ten_thousand(engine.open, decode, every=100) <= MOST_LEFT_BYTES
 
 
 # --- real models -----------------------------------------------------------------------------------------------------
 
-
-def real_models() -> list[Path]:
-    return sorted(path.parent for path in SHARED_MODELS.glob("*/model.bin")) if SHARED_MODELS.is_dir() else []
+REAL_MODELS = models_beside_the_clips("*/model.bin")
 
 
 @pytest.mark.long
 @pytest.mark.e2e
 @needs_shared_clips
-@pytest.mark.skipif(not real_models(), reason="no folder of Whisper models beside that of the clips")
-@pytest.mark.parametrize("model", real_models(), ids=lambda path: path.name)
+@pytest.mark.skipif(not REAL_MODELS, reason="no folder of Whisper models beside that of the clips")
+@pytest.mark.parametrize("model", REAL_MODELS, ids=lambda path: path.name)
 def test_a_real_model_hears_real_speech(model: Path) -> None:
     engine = loaded(str(model))
     clips = speech_clips()[:10]

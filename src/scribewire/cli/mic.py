@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.table import Table
@@ -23,8 +23,7 @@ from scribewire.cli.streaming import (
     stream,
 )
 from scribewire.cli.terminal import out, say
-from scribewire.client.sources import Microphone
-from scribewire.errors import ExtraMissing, ScribewireError
+from scribewire.client.sources import Microphone, load_sounddevice
 
 
 def add_to(app: typer.Typer) -> None:
@@ -60,7 +59,7 @@ def mic(
 
 
 def _list_devices() -> None:
-    sounddevice = _sounddevice()
+    sounddevice = load_sounddevice()
     default = sounddevice.default.device[0]
     inputs = [(n, row) for n, row in enumerate(sounddevice.query_devices()) if row["max_input_channels"]]
     if not inputs:
@@ -70,15 +69,3 @@ def _list_devices() -> None:
     for number, row in inputs:
         table.add_row(str(number), Text(row["name"]), "default" if number == default else "")
     out.print(table)
-
-
-def _sounddevice() -> Any:
-    try:
-        import sounddevice
-    except ModuleNotFoundError as error:
-        raise ExtraMissing("The microphone", "mic") from error
-    except OSError as error:  # it is found, but the system's library is not
-        raise ScribewireError(
-            "The microphone needs PortAudio: apt install libportaudio2, or brew install portaudio"
-        ) from error
-    return sounddevice

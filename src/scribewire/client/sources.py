@@ -79,7 +79,11 @@ async def _in_thread(blocks: Iterator[bytes]) -> AsyncIterator[bytes]:
         yield block
 
 
-def _open_microphone(device: str | int | None, take: Any) -> Any:
+def load_sounddevice() -> Any:
+    """Give the library of microphones.
+
+    Raises ExtraMissing without it, ScribewireError without what it needs of the system.
+    """
     try:
         import sounddevice
     except ModuleNotFoundError as error:
@@ -87,7 +91,12 @@ def _open_microphone(device: str | int | None, take: Any) -> Any:
     except OSError as error:  # it is found, but the system's library is not
         raise ScribewireError(
             "The microphone needs PortAudio: apt install libportaudio2, or brew install portaudio"
-        ) from (error)
+        ) from error
+    return sounddevice
+
+
+def _open_microphone(device: str | int | None, take: Any) -> Any:
+    sounddevice = load_sounddevice()
     try:
         return sounddevice.RawInputStream(
             samplerate=SAMPLE_RATE_HZ,

@@ -17,7 +17,8 @@ from scribewire.engines.models.manifest import Told, tell_nobody
 from scribewire.errors import ModelBroken
 
 _BLOCK_BYTES: Final = 1 << 20
-_DAMAGE = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError)
+# What the readers raise of archives that are cut short or garbled; zipfile says of methods that it lacks by the last.
+_DAMAGE: Final = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError)
 
 
 @dataclass(frozen=True, slots=True)
