@@ -89,6 +89,12 @@ async def open_stream(gateway: Gateway, stream: int) -> None:
     await gateway.wait(Opened, lambda frame: frame.stream == stream)
 
 
+async def speak_on(gateway: Gateway, stream: int) -> None:
+    while True:
+        gateway.feed(stream, say("alfa"))
+        await asyncio.sleep(0.05)
+
+
 # --- decoding ---------------------------------------------------------------------------------------------------------
 
 
@@ -283,8 +289,10 @@ async def test_a_killed_nursery_is_started_again(start: Start) -> None:
     await open_stream(gateway, 1)
     [nursery] = psutil.Process(worker.process.pid).children()
     nursery.send_signal(signal.SIGKILL)
-    gateway.feed(1, say("alfa"))
+    # A lane may hear some more before it dies with its nursery.
+    speaking = asyncio.create_task(speak_on(gateway, 1))
     await gateway.wait(Broken)
+    speaking.cancel()
     await open_stream(gateway, 2)
     gateway.feed(2, say("bravo"))
     gateway.finish(2)
