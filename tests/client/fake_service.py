@@ -57,6 +57,19 @@ class FakeService:
         self.said.append(message := json.loads(frame))
         return message
 
+    async def end(self, connection: ServerConnection, *finals: str) -> None:
+        """Take the flush and the stop with which a session that outlives its sockets ends, and answer both."""
+        await self.answer_end(connection, await self.hear(connection), *finals)
+
+    async def answer_end(self, connection: ServerConnection, flush: Any, *finals: str) -> None:
+        """Answer such a flush, which was heard already, and the stop after it."""
+        assert flush["action"] == "flush"
+        for final in finals:
+            await connection.send(final)
+        await connection.send(json.dumps({"flushed": flush["id"]}))
+        assert (await self.hear(connection))["action"] == "stop"
+        await connection.send(STOPPED)
+
 
 @asynccontextmanager
 async def running(service: FakeService) -> AsyncIterator[FakeService]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import threading
 from collections.abc import Iterator
 
 import pytest
 
 from scribewire.client import BlockingClient, Final, Reconnected
-from scribewire.client.fake import KEY, Drop, FakeService, say
+from scribewire.client.fake import KEY, Drop, FakeService, say, silence
 from scribewire.errors import NotAuthenticated
 
 SPEECH = say("hello world") + say("how are you")
@@ -50,6 +52,27 @@ def test_a_plain_iterator_is_transcribed_across_a_loss(service: FakeService) -> 
 def test_errors_are_those_of_the_service(service: FakeService) -> None:
     with BlockingClient(service.url, "another") as client, pytest.raises(NotAuthenticated):
         next(client.transcribe(SPEECH))
+
+
+def test_ctrl_c_is_a_ctrl_c(service: FakeService, caplog: pytest.LogCaptureFixture) -> None:
+    asked, hanging = threading.Event(), threading.Event()
+
+    def endless() -> Iterator[bytes]:
+        yield silence(100)
+        asked.set()
+        hanging.wait(20)
+
+    def interrupt() -> None:
+        asked.wait(10)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt).start()
+    try:
+        with BlockingClient(service.url, KEY) as client, pytest.raises(KeyboardInterrupt):
+            list(client.transcribe(endless()))
+    finally:
+        hanging.set()
+    assert caplog.records == []
 
 
 def test_leaving_in_the_middle_ends_the_thread(service: FakeService) -> None:

@@ -72,6 +72,45 @@ def test_a_wav_stream_is_taken_and_another_format_refused() -> None:
         World().course.hear(header.replace(b"\x80\x3e", b"\x40\x1f"))
 
 
+@pytest.mark.parametrize("told", ["close", "silence"])
+def test_a_service_that_stops_by_itself_is_left_for_another(told: str) -> None:
+    world = World().listen()
+    world.course.hear(HELLO)
+    world.converse().tell('{"state":"stopped"}')
+    world.course.hear(TWO[len(HELLO) :])
+    if told == "close":
+        world.close(1000)
+    else:
+        world.wait(CLOSE_WAIT_S)
+    assert not world.course.is_over
+    assert world.run_out().text == "hello world how are you"
+    assert world.course.error is None
+
+
+def test_a_stop_that_crosses_the_services_own_loses_nothing() -> None:
+    world = World().listen()
+    world.course.hear(HELLO)
+    world.converse()
+    world.course.hear(TWO[len(HELLO) :])
+    world.course.stop()
+    while world.course.next_frame(world.course.socket) is not None:
+        pass  # all of it on its way to a service that hears no more
+    world.tell('{"state":"stopped"}').close(1000)
+    assert world.run_out().text == "hello world how are you"
+
+
+def test_what_is_long_without_a_word_is_settled_and_not_called_lost() -> None:
+    world = World(bounds=Bounds(kept_s=120)).listen()
+    loud = bytes([0, 4]) * 16_000  # a second that is no silence, and no word either
+    for _ in range(150):
+        world.course.hear(loud)
+        world.converse()
+    world.close().connect().send().deliver()
+    assert world.all(AudioLost) == []
+    assert world.all(Flushed) == []
+    assert len(world.course._kept._blocks) < 1200
+
+
 def test_a_flush_is_answered_with_the_callers_own_mark() -> None:
     world = World().listen()
     world.course.hear(say("hello")[:9600])

@@ -212,3 +212,8 @@ def test_however_words_are_shared_out_over_finals_the_cues_are_the_same(
         cues += captioner.add(rest[:count])
         rest = rest[count:]
     assert cues + captioner.end() == captions(words)
+
+
+def test_before_the_first_word_nothing_is_open() -> None:
+    assert Captioner().open_text == ""
+    assert Captioner("ja").open_text == ""

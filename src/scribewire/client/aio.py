@@ -56,7 +56,7 @@ class Client:
 
     async def status(self) -> Status:
         """Look, without causing anything."""
-        return msgspec.convert(await self._call("GET", "/realtime/status"), Status)
+        return self._read_status(await self._call("GET", "/realtime/status"))
 
     async def initialize(self, *, wait_s: float = 180.0, on_status: Callable[[Status], object] | None = None) -> Status:
         """Start workers if there are none, and wait until one is ready. Needs the scope `admin`.
@@ -67,12 +67,18 @@ class Client:
         try:
             if on_status is not None:
                 await self._watch(asking, on_status)
-            ready = msgspec.convert(await asking, Status)
+            ready = self._read_status(await asking)
         finally:
             asking.cancel()
         if on_status is not None:
             on_status(ready)
         return ready
+
+    def _read_status(self, answer: Any) -> Status:
+        try:
+            return msgspec.convert(answer, Status)
+        except msgspec.ValidationError as error:
+            raise ScribewireError(f"{self.url} is not a Scribewire service.") from error
 
     async def _watch(self, asking: asyncio.Task[Any], on_status: Callable[[Status], object]) -> None:
         seen = ""

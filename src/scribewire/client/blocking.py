@@ -88,12 +88,13 @@ class Client:
             live=live,
             bounds=bounds,
         )
+        turn = asyncio.Lock()  # a step that was interrupted still cleans up: closing waits for it
         try:
-            while (event := self._run(_next(events))) is not None:
+            while (event := self._run(_next(events, turn))) is not None:
                 yield event
         finally:
             if not self._loop.is_closed():
-                self._run(_close(events))
+                self._run(_close(events, turn))
 
     def _run(self, work: Coroutine[Any, Any, _T]) -> _T:
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
@@ -108,9 +109,11 @@ async def _make(url: str, key: str, wait_s: float) -> aio.Client:
     return aio.Client(url, key, wait_s=wait_s)
 
 
-async def _next(events: AsyncGenerator[Event, None]) -> Event | None:
-    return await anext(events, None)
+async def _next(events: AsyncGenerator[Event, None], turn: asyncio.Lock) -> Event | None:
+    async with turn:
+        return await anext(events, None)
 
 
-async def _close(events: AsyncGenerator[Event, None]) -> None:
-    await events.aclose()
+async def _close(events: AsyncGenerator[Event, None], turn: asyncio.Lock) -> None:
+    async with turn:
+        await events.aclose()

@@ -51,7 +51,8 @@ STEADY_S: Final = 5.0
 CLOSE_WAIT_S: Final = 2.0
 
 _RECOGNISER_FRAME_BYTES: Final = samples_of_ms(10) * SAMPLE_BYTES
-_SERVICE_STOPPING: Final = 1001
+# An utterance is cut after a minute at the latest: so long without a final, nothing is being said.
+_WORDLESS_SAMPLES: Final = samples_of_s(60)
 # RFC 6455 section 7.4.1: what was sent is at fault, and would be again.
 _FAULTS: Final = {1002, 1003, 1007, 1008, 1009, 1010}
 
@@ -66,6 +67,12 @@ class Bounds:
     kept_s: float = 300.0
     # From `start` until the service listens: a worker may have to start first.
     listen_wait_s: float = 150.0
+
+
+class _Own(Enum):
+    """A flush of ours, whose answer is for nobody else."""
+
+    MARK = auto()
 
 
 class _Phase(Enum):
@@ -94,7 +101,8 @@ class Course:
         self._intake = Intake()
         self._kept = Kept(samples_of_s(self._bounds.kept_s))
         self._settled = 0
-        self._flushes: deque[tuple[int, str | int | None, int]] = deque()  # number, mark, position
+        self._flushes: deque[tuple[int, str | int | _Own | None, int]] = deque()  # number, mark, position
+        self._asked = 0  # for finals of what lies before
         self._last_flush = 0
         self._preface = b""
         self._is_stopping = False
@@ -133,18 +141,28 @@ class Course:
 
         Raises UnsupportedAudio when a WAV header announces anything else.
         """
-        if not self._is_stopping:
-            self._kept.append(self._intake.push(audio))
+        if self._is_stopping:
+            return
+        self._kept.append(self._intake.push(audio))
+        # Where nothing is said, no final tells that the service is done with it, and all of it would be kept.
+        wordless = self._kept.end_sample - max(self._settled, self._asked)
+        if self._phase is _Phase.LISTENING and wordless >= max(_WORDLESS_SAMPLES, self._kept.bound_samples // 2):
+            self._ask(_Own.MARK)
 
     def flush(self, mark: str | int | None) -> None:
         """Ask for the finals of all audio so far; Flushed with this mark follows them."""
+        self._ask(mark)
+
+    def _ask(self, mark: str | int | _Own | None) -> None:
         self._last_flush += 1
-        self._flushes.append((self._last_flush, mark, self._kept.end_sample))
+        self._asked = self._kept.end_sample
+        self._flushes.append((self._last_flush, mark, self._asked))
 
     def stop(self) -> None:
         """Ask for the rest: the session is over after it."""
         if not self._is_stopping:
             self._kept.append(self._intake.end())
+            self._ask(_Own.MARK)
             self._is_stopping = True
 
     def take_events(self) -> list[wire.Event]:
@@ -173,7 +191,11 @@ class Course:
             wait_s = self._bounds.listen_wait_s
             self._lose(Unreachable(f"The service did not listen within {wait_s:g} s."), now, chance)
         elif self._phase is _Phase.LISTENING:
-            self._end(None)  # all was said; only the close is missing
+            # All was said; only the close is missing.
+            if self._is_all_heard:
+                self._end(None)
+            else:
+                self._lose(Disconnected(), now, chance)
 
     # --- the socket --------------------------------------------------------------------------------------------------
 
@@ -199,8 +221,7 @@ class Course:
         """Take that a socket closed, with 1006 when it just broke."""
         if not self._uses(socket):
             return
-        # A service that stops says `stopped` for its own reasons, and may not have heard all that was sent.
-        if self._stopped and self._stop_said and code != _SERVICE_STOPPING:
+        if self._is_all_heard:
             self._end(None)
         elif code in _FAULTS:
             self._end(ScribewireError(f"The service closed the session with code {code}: {reason or 'no reason'}."))
@@ -330,7 +351,8 @@ class Course:
             _, mark, position = self._flushes.popleft()
             self._settle(position)
             self._is_good = True
-            self._events.append(wire.Flushed(mark))
+            if not isinstance(mark, _Own):
+                self._events.append(wire.Flushed(mark))
 
     # --- positions ---------------------------------------------------------------------------------------------------
 
@@ -360,6 +382,12 @@ class Course:
             self._events.append(wire.AudioLost(ms_of_samples(first), ms_of_samples(last), silent))
 
     # --- the end of a socket, and of all -----------------------------------------------------------------------------
+
+    @property
+    def _is_all_heard(self) -> bool:
+        # A service says `stopped` for reasons of its own too, and then ignores what is still on its way: only the
+        # answer to the last flush says that all was heard.
+        return self._stopped and self._stop_said and not self._flushes
 
     def _uses(self, socket: int) -> bool:
         return socket == self.socket and self._phase in (_Phase.CONNECTING, _Phase.STARTING, _Phase.LISTENING)

@@ -92,6 +92,8 @@ class FakeService:
             fields = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\nConnection: close"
             writer.write(f"HTTP/1.1 {status} -\r\n{fields}\r\n\r\n".encode() + body)
             await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass  # the caller left
         finally:
             writer.close()
 

@@ -35,6 +35,11 @@ class Kept:
         self._judged_block = 0  # of the blocks before it, those that are held are not silent
 
     @property
+    def bound_samples(self) -> int:
+        """Give how much is kept at most."""
+        return self._bound_blocks * BLOCK_SAMPLES
+
+    @property
     def first_sample(self) -> int:
         """Give the position of the first sample that can be read."""
         return self._first_block * BLOCK_SAMPLES

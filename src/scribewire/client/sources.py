@@ -14,8 +14,8 @@ from scribewire.errors import ExtraMissing, ScribewireError
 Audio = bytes | bytearray | memoryview
 _BLOCK_BYTES: Final = 32_000
 _MICROPHONE_BLOCK_SAMPLES: Final = samples_of_ms(50)
-# A minute: a loop that stands still for longer than that loses what was spoken since.
-_MOST_WAITING_BLOCKS: Final = 1200
+# Five minutes, as a session keeps: longer than a service takes to start, in which nobody reads.
+_MOST_WAITING_BLOCKS: Final = 6000
 
 
 class Microphone:

@@ -68,7 +68,7 @@ def blank_between(left: str, right: str) -> str:
 def join(words: Sequence[TimedWord]) -> str:
     """Give the words as one line."""
     blanks = [blank_between(left.text, right.text) for left, right in pairwise(words)]
-    return "".join(blank + word.text for blank, word in zip(["", *blanks], words, strict=True))
+    return "".join(blank + word.text for blank, word in zip(["", *blanks], words, strict=False))
 
 
 def pieces_of(word: TimedWord) -> list[TimedWord]:
