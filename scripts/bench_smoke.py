@@ -16,8 +16,9 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from scribewire.bench.figures import percentile
 from service import Service, running
-from wire import BYTES_PER_S, Talk, Transcript, lags_s, percentile, transcribe
+from wire import BYTES_PER_S, Talk, Transcript, lags_s, transcribe
 
 SAMPLE = "sample.wav"
 SILENCE_S = 2.0
@@ -75,7 +76,7 @@ async def measure_burst(service: Service) -> tuple[float, float]:
     burst = asyncio.create_task(transcribe(url, service.key, BURST_SAMPLES * sample(), pace=None, frame_ms=100))
     beside = await transcribe(url, service.key, sample(), frame_ms=100)
     await burst
-    p95_alone, p95_beside = (percentile(lags_s(heard, frame_s=0.1), 0.95) for heard in (alone, beside))
+    p95_alone, p95_beside = (percentile(sorted(lags_s(heard, frame_s=0.1)), 0.95) for heard in (alone, beside))
     return p95_alone, p95_beside
 
 

@@ -7,7 +7,7 @@ import json
 import math
 import time
 import wave
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -155,12 +155,6 @@ def read_wav(path: Path) -> bytes:
         if (file.getframerate(), file.getnchannels(), file.getsampwidth()) != (16_000, 1, 2):
             raise ValueError(f"{path.name} is not 16 kHz mono 16-bit")
         return file.readframes(file.getnframes())
-
-
-def percentile(values: Iterable[float], share: float) -> float:
-    """Give the value below which `share` of them lie (nearest rank)."""
-    ranked = sorted(values)
-    return ranked[min(len(ranked) - 1, int(share * len(ranked)))] if ranked else float("nan")
 
 
 def lags_s(heard: Transcript, *, frame_s: float) -> Iterator[float]:

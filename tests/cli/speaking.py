@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 from websockets.asyncio.server import ServerConnection
 
-from tests.client.fake_service import LISTENING, READY, STOPPED, FakeService, running
+from tests.client.fake_service import LISTENING, READY, FakeService, running
 
 FIRST = "we walked along the road until the sun went down behind the hills"
 SECOND = "she opened the window"
@@ -52,10 +52,9 @@ class Speaking(FakeService):
                 return
             for message in self.says.pop(len(self.audio), []):
                 await connection.send(message)
-        self.said.append(json.loads(frame))
+        self.said.append(flush := json.loads(frame))
         await self.may_stop.wait()
-        for message in (final(FIRST, 0), final(SECOND, 5_000), STOPPED):
-            await connection.send(message)
+        await self.answer_end(connection, flush, final(FIRST, 0), final(SECOND, 5_000))
 
 
 @asynccontextmanager

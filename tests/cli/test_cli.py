@@ -17,7 +17,7 @@ from scribewire import __version__
 from scribewire.cli import app
 from scribewire.settings import table
 from tests.cli.run import run, spawn
-from tests.client.fake_service import LISTENING, READY, SCALED_DOWN, STOPPED, Answer, FakeService, running
+from tests.client.fake_service import LISTENING, READY, SCALED_DOWN, Answer, FakeService, running
 
 pytestmark = pytest.mark.e2e
 
@@ -36,9 +36,7 @@ def hears_speech() -> FakeService:
         assert isinstance(frame, bytes)
         service.audio += frame
         await connection.send('{"text":"hi how","is_final":false,"offset_ms":100,"stability":0.5}')
-        await service.hear(connection)
-        await connection.send('{"text":"hi how are you","is_final":true,"offset_ms":200,"words":[]}')
-        await connection.send(STOPPED)
+        await service.end(connection, '{"text":"hi how are you","is_final":true,"offset_ms":200,"words":[]}')
 
     service = FakeService(talk, dict(UP))
     return service

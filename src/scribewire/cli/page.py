@@ -61,7 +61,7 @@ class Page:
     def _begin(self) -> None:
         if not self._has_begun:
             self._has_begun = True
-            if self._file:
+            if self._file and Path(self._file.name).is_file():  # a device or a pipe holds nothing
                 self._file.truncate(0)
             self._write(self._results.head())
 

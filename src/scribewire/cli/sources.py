@@ -38,7 +38,7 @@ def length_s(path: str) -> float | None:
 
         with av.open(path) as file:
             return file.duration / av.time_base if file.duration else None
-    except (OSError, ValueError):  # as PyAV's own are
+    except (OSError, ValueError, EOFError):  # as PyAV's own are
         return None
     except ModuleNotFoundError:
         return _length_of_raw_s(path)  # without it, what is not raw is WAV, and its header is short

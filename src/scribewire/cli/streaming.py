@@ -133,7 +133,7 @@ def _take(event: Event, progress: Progress, page: Page) -> None:
             progress.hear(event.offset_ms)
             page.show(event)
         case Reconnected():
-            page.note(f"The service was away for {event.gap_s:.1f} s. Nothing is lost.")
+            page.note(f"The service was away for {event.gap_s:.1f} s.")
         case AudioLost(silent=False):
             page.note(
                 f"Lost: {(event.end_ms - event.start_ms) / 1_000:.1f} s of audio from {event.start_ms / 1_000:.1f} s."
