@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -39,7 +40,7 @@ async def test_a_model_is_pulled_listed_verified_and_removed(tmp_path: Path, mir
     assert (pulled.code, pulled.out) == (0, ""), pulled.err
     assert f"Licence of {NAME}: Apache-2.0" in pulled.err
     assert "vosk-model-en-us-0.22-lgraph.zip: 100 % of" in pulled.err
-    assert f"{NAME} is pulled, its checksum on first use. To use it: engines.en.fast = vosk:{NAME}" in pulled.err
+    assert f'{NAME} is pulled, its checksum on first use. To use it: engines.en.fast = "vosk:{NAME}"' in pulled.err
     assert (tmp_path / "models" / NAME / "am" / "final.mdl").read_bytes() == VOSK["am/final.mdl"]
 
     once_more = await run("models", "pull", NAME, data_dir=tmp_path)
@@ -77,7 +78,8 @@ async def test_a_folder_is_imported(tmp_path: Path) -> None:
     given = str(tmp_path / "given")
     imported = await run("models", "import", given, "--name", "mine", "--language", "en", data_dir=tmp_path)
     assert imported.code == 0, imported.err
-    assert "mine is imported. To use it: engines.en.fast = sherpa:mine" in imported.err
+    hint = imported.err.partition("mine is imported. To use it: ")[2]
+    assert tomllib.loads(hint) == {"engines": {"en": {"fast": "sherpa:mine"}}}
     listed = await run("models", "list", data_dir=tmp_path)
     assert listed.out.splitlines()[-1].split()[:3] == ["mine", "sherpa", "en"]
 

@@ -13,12 +13,31 @@ from scribewire.core.audio import SAMPLE_BYTES, WINDOW_BYTES
 from scribewire.core.events import Word
 from scribewire.engines import table
 from scribewire.engines.base import Engine, Outcome, Stream
-from scribewire.errors import EngineMissing, ScribewireError
+from scribewire.errors import ScribewireError
 from scribewire.tones import say, silence
 from tests.speech import clips
 from tests.tiny import sherpa, vosk, whisper
 
 FIRST = 16_000
+
+
+class Stranger(Stream):
+    """A stream that no engine opened."""
+
+    def begin(self, first_sample: int) -> None: ...
+
+    def accept(self, pcm: bytes) -> None: ...
+
+    def partial(self) -> tuple[str, ...]:
+        return ()
+
+    def finish(self) -> tuple[Word, ...]:
+        return ()
+
+    def resume(self) -> bytes:
+        return b""
+
+    def close(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +62,7 @@ def cases() -> Iterator[Case]:
     claps = silence(100) + say("alfa bravo charlie delta")
     yield Case("claps:3000", claps, claps)
     yield Case("pocketsphinx:fast", utterance("rms-train"), utterance("awb-road"))
-    for write in (sherpa.write_ctc, sherpa.write_transducer, sherpa.write_nemo_ctc, sherpa.write_paraformer):
+    for write in sherpa.WRITERS.values():
         yield Case("sherpa", say("alfa bravo charlie delta echo"), say("foxtrot golf"), write)
     for name, write in (("vosk", vosk.write), ("whisper", whisper.write)):
         yield Case(name, say("alfa bravo charlie delta echo"), say("foxtrot golf"), write)
@@ -65,11 +84,8 @@ def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 
 def load(choice: str) -> Engine:
-    try:
-        engine = table.create(choice)
-        engine.load()
-    except EngineMissing as error:
-        pytest.skip(str(error))
+    engine = table.create(choice)
+    engine.load()
     return engine
 
 
@@ -233,6 +249,11 @@ def test_one_step_decodes_as_many_streams_as_the_traits_say(case: Case, engine: 
     assert len(outcomes) == len(streams)
     for stream in streams:
         stream.close()
+
+
+def test_a_stream_of_another_engine_is_not_passed_over(engine: Engine) -> None:
+    with pytest.raises(AssertionError):
+        engine.step([Stranger()])
 
 
 def test_a_model_that_is_not_there_is_named(case: Case) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
+from threading import Barrier
 
 import jiwer
 import numpy as np
@@ -15,7 +16,7 @@ import pytest
 from scoring import speech_clips
 from scribewire.core.audio import SAMPLE_RATE_HZ, WINDOW_BYTES, samples_of_ms
 from scribewire.engines.base import PLAIN, Options, Setup, Stream
-from scribewire.engines.sherpa import BATCH, SherpaEngine
+from scribewire.engines.sherpa import BATCH, SherpaEngine, SherpaStream
 from scribewire.errors import EngineMissing
 from scribewire.tones import GAP_MS, VOCABULARY, WORD_MS, say, silence
 from tests.engines.hearing import (
@@ -34,19 +35,13 @@ from tests.tiny import sherpa
 
 pytestmark = pytest.mark.e2e
 
-WRITERS: dict[str, Callable[[Path], Path]] = {
-    "ctc": sherpa.write_ctc,
-    "transducer": sherpa.write_transducer,
-    "nemo-ctc": sherpa.write_nemo_ctc,
-    "paraformer": sherpa.write_paraformer,
-}
 LEAD_MS = 100
 FRAME_SAMPLES = samples_of_ms(40)
 
 
 @pytest.fixture(scope="session")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    return {name: write(tmp_path_factory.mktemp(name)) for name, write in WRITERS.items()}
+    return {name: write(tmp_path_factory.mktemp(name)) for name, write in sherpa.WRITERS.items()}
 
 
 def loaded(folder: Path) -> SherpaEngine:
@@ -55,7 +50,7 @@ def loaded(folder: Path) -> SherpaEngine:
     return engine
 
 
-@pytest.fixture(scope="module", params=WRITERS)
+@pytest.fixture(scope="module", params=sherpa.WRITERS)
 def engine(request: pytest.FixtureRequest, folders: dict[str, Path]) -> Iterator[SherpaEngine]:
     engine = loaded(folders[request.param])
     yield engine
@@ -196,6 +191,28 @@ def test_sessions_with_and_without_a_vocabulary_share_a_step(transducer: SherpaE
     transducer.step(streams)
 
     assert [texts(stream.finish()) for stream in streams] == [["echo", "golf", "hotel"]] * 6
+
+
+def test_sessions_that_open_at_once_share_what_is_loaded_for_a_vocabulary(folders: dict[str, Path]) -> None:
+    engine, together = loaded(folders["transducer"]), Barrier(8)
+
+    def open_one(number: int) -> SherpaStream:
+        together.wait()
+        return engine.open(options=Options(vocabulary=("golf",) * (number % 4)))
+
+    with ThreadPoolExecutor(8) as pool:
+        streams = list(pool.map(open_one, range(8)))
+
+    plain, biased = streams[::4], [stream for number, stream in enumerate(streams) if number % 4]
+    assert {id(stream.recogniser) for stream in plain} == {id(engine.open().recogniser)}
+    assert len({id(stream.recogniser) for stream in biased}) == 1
+    assert biased[0].recogniser is not plain[0].recogniser
+    for stream in streams:
+        stream.begin(0)
+        feed(stream, say("echo golf"))
+    engine.step(streams)
+    assert [texts(stream.finish()) for stream in streams] == [["echo", "golf"]] * 8
+    engine.close()
 
 
 # --- what may be missing ---------------------------------------------------------------------------------------------

@@ -17,16 +17,21 @@ pytestmark = pytest.mark.e2e
 
 
 @pytest.mark.parametrize(
-    ("write", "kind"),
+    ("write", "kind", "told_frame_s"),
     [
-        (sherpa.write_ctc, Kind.ZIPFORMER_CTC),
-        (sherpa.write_transducer, Kind.TRANSDUCER),
-        (sherpa.write_nemo_ctc, Kind.NEMO_CTC),
-        (sherpa.write_paraformer, Kind.PARAFORMER),
+        (sherpa.write_ctc, Kind.ZIPFORMER_CTC, 0.04),
+        (sherpa.write_transducer, Kind.TRANSDUCER, 0.04),
+        (sherpa.write_nemo_ctc, Kind.NEMO_CTC, 0.04),
+        (sherpa.write_nemo_transducer, Kind.NEMO_TRANSDUCER, 0.08),
+        (sherpa.write_paraformer, Kind.PARAFORMER, 0.04),
     ],
 )
-def test_each_kind_is_known_by_its_files(write: Callable[[Path], Path], kind: Kind, tmp_path: Path) -> None:
-    assert recognise(write(tmp_path), "cpu").kind is kind
+def test_each_kind_is_known_by_its_files(
+    write: Callable[[Path], Path], kind: Kind, told_frame_s: float, tmp_path: Path
+) -> None:
+    model = recognise(write(tmp_path), "cpu")
+
+    assert (model.kind, model.told_frame_s) == (kind, told_frame_s)
 
 
 def test_of_two_files_of_a_part_a_cpu_takes_the_smaller_numbers_and_a_gpu_the_others(tmp_path: Path) -> None:

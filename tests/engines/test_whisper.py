@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import faster_whisper
 import jiwer
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ from scoring import speech_clips
 from scribewire.core.audio import SAMPLE_RATE_HZ, WINDOW_SAMPLES, samples_of_ms, samples_of_s
 from scribewire.core.events import Word
 from scribewire.engines.base import Options, Setup, Stream
+from scribewire.engines.models.importing import import_model
 from scribewire.engines.whisper import (
     LONGEST_SAMPLES,
     QUIET_WINDOWS,
@@ -155,7 +158,8 @@ def test_confidence_is_what_the_model_says(engine: WhisperEngine) -> None:
 @pytest.mark.e2e
 def test_partials_come_by_the_second_and_finals_do_not_depend_on_them(engine: WhisperEngine) -> None:
     said = VOCABULARY[:10]
-    stream = engine.open()
+    # By a clock that stands, decoding takes no time, however busy the machine is.
+    stream = WhisperStream(Listener(engine._model, None, ()), lambda: 0.0)
     stream.begin(0)
     seen = follow(engine, stream, say(said))
 
@@ -217,16 +221,88 @@ def test_threads_decode_streams_of_their_own_at_once(engine: WhisperEngine) -> N
 # --- the model -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.e2e
-def test_a_multilingual_model_knows_its_languages_and_finds_out_which_is_spoken(folder: Path, tmp_path: Path) -> None:
-    copy = tmp_path / "model"
+@pytest.fixture(scope="module")
+def multilingual(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that says it knows three languages."""
+    copy = tmp_path_factory.mktemp("multilingual") / "model"
     shutil.copytree(folder, copy)
     filling = [f"token{number}" for number in range(51_865)]
     (copy / "vocabulary.json").write_text(json.dumps([*filling, "<|en|>", "<|de|>", "<|yue|>", "<|transcribe|>"]))
-    traits = WhisperEngine(Setup(str(copy))).traits
+    return copy
+
+
+@pytest.mark.e2e
+def test_a_multilingual_model_knows_its_languages_and_finds_out_which_is_spoken(multilingual: Path) -> None:
+    traits = WhisperEngine(Setup(str(multilingual))).traits
 
     assert traits.languages == ("en", "de", "yue")
     assert traits.detects_language
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize(
+    ("told", "languages", "detects"),
+    [
+        ((), ("en", "de", "yue"), True),
+        (("yue", "en-gb"), ("en", "yue"), True),
+        (("de",), ("de",), False),
+        (("fr",), ("en", "de", "yue"), True),
+    ],
+)
+def test_of_its_languages_a_model_has_those_that_its_manifest_names(
+    multilingual: Path, tmp_path: Path, told: tuple[str, ...], languages: tuple[str, ...], detects: bool
+) -> None:
+    import_model(multilingual, tmp_path, name="mine", languages=told)
+    traits = WhisperEngine(Setup("mine", tmp_path)).traits
+
+    assert (traits.languages, traits.detects_language) == (languages, detects)
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize(
+    ("told", "asked", "language"),
+    [((), "", None), ((), "de-AT", "de"), ((), "fr", None), (("de",), "", "de"), (("de",), "en", "de")],
+)
+def test_a_language_is_found_out_only_where_there_are_several(
+    monkeypatch: pytest.MonkeyPatch,
+    multilingual: Path,
+    tmp_path: Path,
+    told: tuple[str, ...],
+    asked: str,
+    language: str | None,
+) -> None:
+    wanted: list[object] = []
+
+    class RecordingLibrary:
+        """As much of faster-whisper as decodes a segment, to nothing; the tiny model cannot tell languages apart."""
+
+        def __init__(self, *_: object, **__: object) -> None: ...
+
+        def transcribe(self, _: Samples, *, language: str | None, **__: object) -> tuple[Iterator[object], None]:
+            wanted.append(language)
+            return iter(()), None
+
+    monkeypatch.setattr(faster_whisper, "WhisperModel", RecordingLibrary)
+    import_model(multilingual, tmp_path, name="mine", languages=told)
+    engine = WhisperEngine(Setup("mine", tmp_path))
+    engine.load()
+    hear(engine, say("alfa"), Options(language=asked))
+
+    assert wanted == [language]
+
+
+@pytest.mark.e2e
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="the system cannot keep a thread to some cores")
+def test_as_many_decode_at_once_as_there_are_cores(folder: Path) -> None:
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(cores)})
+    try:
+        engine = loaded(str(folder))
+    finally:
+        os.sched_setaffinity(0, cores)
+
+    assert engine._model.model.num_workers == 1
+    engine.close()
 
 
 def test_an_english_model_knows_english_alone(engine: WhisperEngine) -> None:

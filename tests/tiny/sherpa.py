@@ -6,7 +6,7 @@ those of silence and noise to blank. So a model is written twice, the first time
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from string import ascii_lowercase
 from typing import Final
@@ -28,6 +28,10 @@ TOKENS: Final = ("<blk>", *(f"▁{word}" for word in VOCABULARY))
 # What a chunk of the library's streaming zipformers is: 45 frames of 10 ms are looked at, 32 are used up.
 CHUNK_FRAMES: Final = 32
 LOOKED_AT_FRAMES: Final = 45
+# Frames of 10 ms in one of NeMo's fast conformers, and the order of their tokens.
+NEMO_FRAMES: Final = 8
+_BLANK_LAST: Final = np.array([*range(1, len(TOKENS)), BLANK])
+TOKENS_BLANK_LAST: Final = tuple(TOKENS[number] for number in _BLANK_LAST)
 # How sharply the tones are told from one another.
 SHARPNESS: Final = 10.0
 # The scores of a clean tone: its own token's, and blank's while all others have none. Blank is no lower than that, so
@@ -125,41 +129,66 @@ def write_transducer(folder: Path, *, ballast: int = 0) -> Path:
 
 def write_nemo_ctc(folder: Path) -> Path:
     """Write a CTC model as NeMo's are: its frames are of 80 ms, its blank is the last token; give its folder."""
-    nodes = [helper.make_node("Transpose", ["audio_signal"], ["x"], perm=[0, 2, 1]), *_hearing(ballast=0)]
-    nodes += [
-        helper.make_node("Gather", ["scores", "blank_last"], ["ordered"], axis=2),
-        helper.make_node("LogSoftmax", ["ordered"], ["logits"], axis=-1),
-        helper.make_node("Identity", ["length"], ["new_length"]),
-    ]
-    caches: dict[str, tuple[int | str, ...]] = {
-        "cache_last_channel": ("N", 1, 1, 1),
-        "cache_last_time": ("N", 1, 1, 1),
-        "cache_last_channel_len": ("N",),
-    }
-    nodes += [helper.make_node("Identity", [name], [f"new_{name}"]) for name in caches]
-    kinds = {name: TensorProto.INT64 if name.endswith("_len") else TensorProto.FLOAT for name in caches}
-    inputs = [
-        helper.make_tensor_value_info("audio_signal", TensorProto.FLOAT, ("N", _BINS, CHUNK_FRAMES)),
-        helper.make_tensor_value_info("length", TensorProto.INT64, ("N",)),
-        *(helper.make_tensor_value_info(name, kinds[name], shape) for name, shape in caches.items()),
-    ]
-    outputs = [
-        helper.make_tensor_value_info("logits", TensorProto.FLOAT, ("N", CHUNK_FRAMES // 8, len(TOKENS))),
-        helper.make_tensor_value_info("new_length", TensorProto.INT64, ("N",)),
-        *(helper.make_tensor_value_info(f"new_{name}", kinds[name], shape) for name, shape in caches.items()),
-    ]
-    dims = {f"{name}_dim{number}": "1" for name in list(caches)[:2] for number in (1, 2, 3)}
-    order = np.array([*range(1, len(TOKENS)), BLANK])
-    sizes = {"window_size": CHUNK_FRAMES, "chunk_shift": CHUNK_FRAMES, "subsampling_factor": 8}
-    notes = {name: str(size) for name, size in sizes.items()} | {"vocab_size": str(len(TOKENS) - 1)} | dims
-    tokens, model = _write_tokens(folder, [TOKENS[number] for number in order]), folder / "model.onnx"
+    tokens, model = _write_tokens(folder, TOKENS_BLANK_LAST), folder / "model.onnx"
+    saying = [helper.make_node("LogSoftmax", ["ordered"], ["logits"], axis=-1)]
+    shape = ("N", CHUNK_FRAMES // NEMO_FRAMES, len(TOKENS))
 
     def write(solution: Solution) -> None:
-        known = _encoder_weights(solution, frames=8) | {"blank_last": order}
-        _write(model, nodes, known, inputs, outputs, notes)
+        _save_nemo(model, saying, _encoder_weights(solution, frames=NEMO_FRAMES), ("logits", shape), {})
 
     write(_DEAF)
     write(_solve(OnlineRecognizer.from_nemo_ctc(tokens=tokens, model=str(model))))
+    return folder
+
+
+def write_nemo_transducer(folder: Path) -> Path:
+    """Write a transducer as NeMo's are: its frames are of 80 ms, its decoder has states; give its folder.
+
+    As in the other transducer, the token said last is forbidden.
+    """
+    encoder, decoder, joiner = (folder / f"{part}.onnx" for part in ("encoder", "decoder", "joiner"))
+    width = len(TOKENS)
+    forbidding = -20.0 * np.eye(width, dtype=np.float32)
+    forbidding[-1] = 0
+    state: Shaped = (TensorProto.FLOAT, (1, "N", 1))
+    states = {"state_h": state, "state_c": state}
+    _save_plain(
+        decoder,
+        [
+            helper.make_node("Gather", ["forbidding", "targets"], ["said"], axis=0),
+            helper.make_node("Transpose", ["said"], ["outputs"], perm=[0, 2, 1]),
+            *(helper.make_node("Identity", [name], [f"new_{name}"]) for name in ("target_length", *states)),
+        ],
+        {"forbidding": forbidding},
+        {"targets": (TensorProto.INT32, ("N", 1)), "target_length": (TensorProto.INT32, ("N",)), **states},
+        {
+            "outputs": (TensorProto.FLOAT, ("N", width, 1)),
+            "new_target_length": (TensorProto.INT32, ("N",)),
+            **{f"new_{name}": shaped for name, shaped in states.items()},
+        },
+        {},
+    )
+    vectors = (TensorProto.FLOAT, ("N", width, 1))
+    _save_plain(
+        joiner,
+        [helper.make_node("Add", ["encoder_outputs", "decoder_outputs"], ["logit"])],
+        {},
+        {"encoder_outputs": vectors, "decoder_outputs": vectors},
+        {"logit": vectors},
+        {},
+    )
+    tokens = _write_tokens(folder, TOKENS_BLANK_LAST)
+    saying = [helper.make_node("Transpose", ["ordered"], ["outputs"], perm=[0, 2, 1])]
+    shape = ("N", width, CHUNK_FRAMES // NEMO_FRAMES)
+    notes = {"normalize_type": "", "pred_rnn_layers": "1", "pred_hidden": "1"}
+
+    def write(solution: Solution) -> None:
+        known = _encoder_weights(solution, frames=NEMO_FRAMES, blank=TRANSDUCER_BLANK_SCORE)
+        _save_nemo(encoder, saying, known, ("outputs", shape), notes)
+
+    write(_DEAF)
+    parts = {"encoder": str(encoder), "decoder": str(decoder), "joiner": str(joiner)}
+    write(_solve(OnlineRecognizer.from_transducer(tokens=tokens, **parts)))
     return folder
 
 
@@ -240,6 +269,15 @@ def write_paraformer(folder: Path) -> Path:
     return folder
 
 
+WRITERS: Final[Mapping[str, Callable[[Path], Path]]] = {
+    "ctc": write_ctc,
+    "transducer": write_transducer,
+    "nemo-ctc": write_nemo_ctc,
+    "nemo-transducer": write_nemo_transducer,
+    "paraformer": write_paraformer,
+}
+
+
 def _write_tokens(folder: Path, tokens: Iterable[str] = TOKENS) -> str:
     """Write the list of tokens; give its path."""
     path = folder / "tokens.txt"
@@ -315,6 +353,39 @@ def _save(
     outputs += [helper.make_tensor_value_info(f"new_{name}", kinds[name], shape) for name, shape in _STATES.items()]
     passing = [helper.make_node("Identity", [name], [f"new_{name}"]) for name in _STATES]
     _write(path, [*nodes, *passing], known, inputs, outputs, notes)
+
+
+def _save_nemo(
+    path: Path,
+    saying: Iterable[onnx.NodeProto],
+    known: Mapping[str, NDArray[np.generic]],
+    output: tuple[str, tuple[int | str, ...]],
+    notes: Mapping[str, str],
+) -> None:
+    """Save an encoder of NeMo's: `saying` makes its output from scores with the blank last, in `ordered`."""
+    nodes = [helper.make_node("Transpose", ["audio_signal"], ["x"], perm=[0, 2, 1]), *_hearing(ballast=0)]
+    nodes += [helper.make_node("Gather", ["scores", "blank_last"], ["ordered"], axis=2), *saying]
+    states: dict[str, Shaped] = {
+        "length": (TensorProto.INT64, ("N",)),
+        "cache_last_channel": (TensorProto.FLOAT, ("N", 1, 1, 1)),
+        "cache_last_time": (TensorProto.FLOAT, ("N", 1, 1, 1)),
+        "cache_last_channel_len": (TensorProto.INT64, ("N",)),
+    }
+    nodes += [helper.make_node("Identity", [name], [f"new_{name}"]) for name in states]
+    name, shape = output
+    dims = {f"{cache}_dim{number}": "1" for cache in ("cache_last_channel", "cache_last_time") for number in (1, 2, 3)}
+    sizes = {"window_size": CHUNK_FRAMES, "chunk_shift": CHUNK_FRAMES, "subsampling_factor": NEMO_FRAMES}
+    _save_plain(
+        path,
+        nodes,
+        {**known, "blank_last": _BLANK_LAST},
+        {"audio_signal": (TensorProto.FLOAT, ("N", _BINS, CHUNK_FRAMES)), **states},
+        {name: (TensorProto.FLOAT, shape), **{f"new_{state}": shaped for state, shaped in states.items()}},
+        {size: str(number) for size, number in sizes.items()}
+        | {"vocab_size": str(len(TOKENS) - 1)}
+        | dims
+        | dict(notes),
+    )
 
 
 def _save_plain(

@@ -138,7 +138,7 @@ def import_model(
 
 def _how_to_use(model: Manifest) -> str:
     language = next(iter(model.languages), "en")
-    return f"To use it: engines.{language}.fast = {model.engine}:{model.name}"
+    return f'To use it: engines.{language}.fast = "{model.engine}:{model.name}"'
 
 
 def _settings(command: str, data_dir: Path | None, config: Path | None) -> Settings:

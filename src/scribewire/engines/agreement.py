@@ -10,7 +10,11 @@ from collections.abc import Sequence
 
 
 class Agreement:
-    """What was agreed on, and behind it what only the newest hypothesis says. Case and punctuation do not count."""
+    """What was agreed on, and behind it what only the newest hypothesis says. Case and punctuation do not count.
+
+    Agreed is what two hypotheses in a row have in common from the first word on, as the later one spells it; it never
+    changes.
+    """
 
     def __init__(self) -> None:
         self._agreed: tuple[str, ...] = ()
@@ -20,11 +24,6 @@ class Agreement:
     def words(self) -> tuple[str, ...]:
         """Give the agreed words and then the rest of the newest hypothesis."""
         return self._agreed + self._newest[len(self._agreed) :]
-
-    @property
-    def agreed(self) -> tuple[str, ...]:
-        """Give the words that two hypotheses in a row had, in the later one's spelling; they never change."""
-        return self._agreed
 
     def offer(self, hypothesis: Sequence[str]) -> None:
         """Take the newest hypothesis of the whole text. What contradicts the agreed words is passed over."""

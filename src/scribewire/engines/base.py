@@ -1,4 +1,4 @@
-"""The engine contract: what a recogniser promises, and the table by which it is found."""
+"""The engine contract: what a recogniser promises, and what it is told in return."""
 
 from __future__ import annotations
 

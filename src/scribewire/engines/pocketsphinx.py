@@ -248,7 +248,11 @@ class PocketSphinxEngine(Engine):
         return PocketSphinxStream(self._recogniser, resume)
 
     def step(self, streams: Sequence[Stream]) -> list[Outcome]:
-        return [stream.step() for stream in streams if isinstance(stream, PocketSphinxStream)]
+        outcomes = []
+        for stream in streams:
+            assert isinstance(stream, PocketSphinxStream), "a stream of another engine"
+            outcomes.append(stream.step())
+        return outcomes
 
     def close(self) -> None:
         self._recogniser = None

@@ -200,9 +200,11 @@ class SherpaEngine(Engine):
         return SherpaStream(self._biasing() if hotwords else self._recogniser, self._model, hotwords)
 
     def step(self, streams: Sequence[Stream]) -> list[Outcome]:
-        ours = [stream for stream in streams if isinstance(stream, SherpaStream)]
-        for stream in ours:
+        ours = []
+        for stream in streams:
+            assert isinstance(stream, SherpaStream), "a stream of another engine"
             stream.feed()
+            ours.append(stream)
         decode_ready(ours)
         return [Outcome.ON] * len(streams)
 

@@ -8,6 +8,7 @@ whatever partials were decoded. A segment longer than a window is cut where it i
 from __future__ import annotations
 
 import json
+import os
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -21,7 +22,7 @@ from scribewire.core.audio import SAMPLE_BYTES, WINDOW_SAMPLES, samples_of_s
 from scribewire.core.events import Word
 from scribewire.engines.agreement import Agreement
 from scribewire.engines.base import PLAIN, Device, Engine, Options, Outcome, Setup, Stream, Traits
-from scribewire.engines.models import find_model
+from scribewire.engines.models import find_model, languages_of
 from scribewire.errors import BadSettings, EngineMissing
 
 Samples = NDArray[np.float32]
@@ -34,8 +35,6 @@ SHORTEST_SAMPLES: Final = samples_of_s(0.3)
 PARTIAL_SAMPLES: Final = samples_of_s(1)
 PARTIAL_BEAM: Final = 1
 FINAL_BEAM: Final = 5
-# Calls that may run at once on one model; each uses one thread, as a worker steps no more streams than it has cores.
-CALLS: Final = 4
 # -60 dB of full scale, which no speech falls short of: from less Whisper makes words up.
 SILENT_LEVEL: Final = 0.001
 # Windows, about 160 ms, over which the quietest place is looked for.
@@ -199,15 +198,15 @@ class WhisperEngine(Engine):
         name, self._compute = _read_choice(setup)
         self._folder = find_model(name, setup.models_dir, engine="whisper")
         self._device = setup.device
-        self._languages = _languages_in(_read_vocabulary(self._folder))
+        languages = _restrict(_languages_in(_read_vocabulary(self._folder)), languages_of(self._folder))
         self._model: Any = None
         self.traits = Traits(
-            languages=self._languages or ("en",),
+            languages=languages,
             windowed=True,
             releases_gil=True,
             own_threads=True,
             vocabulary=True,
-            detects_language=bool(self._languages),
+            detects_language=len(languages) > 1,
             punctuates=True,
         )
 
@@ -222,7 +221,8 @@ class WhisperEngine(Engine):
                 device=self._device,
                 compute_type=self._compute,
                 cpu_threads=1,
-                num_workers=CALLS,
+                # Calls at once, of one thread each: a worker makes no more than it has cores.
+                num_workers=_usable_cores(),
                 local_files_only=True,
             )
         except Exception as error:  # what it is differs from file to file
@@ -232,8 +232,10 @@ class WhisperEngine(Engine):
 
     def open(self, resume: bytes = b"", options: Options = PLAIN) -> WhisperStream:
         assert self._model is not None, "load comes first"
+        languages = self.traits.languages
         tag = options.language.partition("-")[0]
-        language = tag if tag in self._languages else None
+        only = languages[0] if len(languages) == 1 else None
+        language = tag if tag in languages else only
         return WhisperStream(Listener(self._model, language, options.vocabulary))
 
     def step(self, streams: Sequence[Stream]) -> list[Outcome]:
@@ -248,6 +250,10 @@ class WhisperEngine(Engine):
 
 def _samples_of(pcm: bytearray) -> Samples:
     return np.frombuffer(bytes(pcm), "<i2").astype(np.float32) / _FULL_SCALE
+
+
+def _usable_cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 # --- the folder of a model -------------------------------------------------------------------------------------------
@@ -288,7 +294,13 @@ def _unfit(folder: Path) -> EngineMissing:
 
 
 def _languages_in(tokens: Sequence[str]) -> tuple[str, ...]:
-    """Give the languages of a multilingual model; none when it has English only."""
+    """Give the languages of a model by its vocabulary: a small one has English only, whatever tokens it has."""
     if len(tokens) < _MULTILINGUAL_SIZE:
-        return ()
-    return tuple(match[1] for token in tokens if (match := _LANGUAGE.fullmatch(token)))
+        return ("en",)
+    return tuple(match[1] for token in tokens if (match := _LANGUAGE.fullmatch(token))) or ("en",)
+
+
+def _restrict(languages: tuple[str, ...], told: Sequence[str]) -> tuple[str, ...]:
+    """Give what a model's manifest leaves of its languages: all when it names none, or only others."""
+    named = {tag.partition("-")[0] for tag in told}
+    return tuple(tag for tag in languages if tag in named) or languages

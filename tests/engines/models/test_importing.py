@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from scribewire.engines.models import catalogue, find_model, languages_of, staging
-from scribewire.engines.models.folder import verify
+from scribewire.engines.models.folder import is_current, list_pulled, verify
 from scribewire.engines.models.importing import import_model
-from scribewire.engines.models.model import Vouched
+from scribewire.engines.models.model import File, Model, Vouched
 from scribewire.errors import ModelBroken
-from tests.engines.models.source import SHERPA, VOSK, WHISPER, tar_of, zip_of
+from tests.engines.models.source import SHERPA, VOSK, WHISPER, sha256, tar_of, zip_of
 
 
 def folder_of(files: Mapping[str, bytes], folder: Path) -> Path:
@@ -51,11 +53,44 @@ def test_links_in_a_folder_are_followed_and_hidden_files_left_out(tmp_path: Path
     assert not any(path.is_symlink() for path in (tmp_path / "models").rglob("*"))
 
 
-def test_an_archive_of_the_catalogue_is_held_to_its_checksum(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", [None, "mine", "zipformer-en-20m"])
+def test_an_archive_of_the_catalogue_is_held_to_its_checksum_however_it_will_be_called(
+    tmp_path: Path, name: str | None
+) -> None:
     model = next(model for model in catalogue.CATALOGUE if model.archived and model.files[0].sha256)
     (tmp_path / model.files[0].name).write_bytes(tar_of(SHERPA))
     with pytest.raises(ModelBroken, match="does not have the published checksum"):
-        import_model(tmp_path / model.files[0].name, tmp_path / "models")
+        import_model(tmp_path / model.files[0].name, tmp_path / "models", name=name)
+
+
+@pytest.fixture
+def published(monkeypatch: pytest.MonkeyPatch) -> Model:
+    """A model of the catalogue that is small enough to be there: its archive is of SHERPA."""
+    content = tar_of(SHERPA)
+    file = File("https://models.example/tiny-2024.tar.bz2", len(content), sha256(content))
+    model = Model("tiny", "sherpa", ("fr",), "MIT", "https://models.example", (file,))
+    monkeypatch.setattr(catalogue, "CATALOGUE", (*catalogue.CATALOGUE, model))
+    return model
+
+
+@pytest.mark.parametrize(("file", "name"), [("tiny-2024.tar.bz2", "mine"), ("renamed.tar.bz2", "tiny")])
+def test_an_archive_of_the_catalogue_is_known_by_its_file_or_by_the_name_it_is_given(
+    tmp_path: Path, published: Model, file: str, name: str
+) -> None:
+    (tmp_path / file).write_bytes(tar_of(SHERPA))
+    known = import_model(tmp_path / file, tmp_path / "models", name=name)
+    assert (known.name, known.languages, known.licence, known.vouched) == (name, ("fr",), "MIT", Vouched.PUBLISHED)
+    assert [entry.path for entry in known.downloads] == ["tiny-2024.tar.bz2"]
+    assert is_current(published, tmp_path / "models") == (name == "tiny")
+
+
+def test_another_archive_may_take_a_name_of_the_catalogue_and_is_not_pulled_over(
+    tmp_path: Path, published: Model
+) -> None:
+    (tmp_path / "ours.tar.bz2").write_bytes(tar_of({**SHERPA, "tokens.txt": b"<blk> 0\nours 1\n"}))
+    known = import_model(tmp_path / "ours.tar.bz2", tmp_path / "models", name="tiny")
+    assert known.vouched is Vouched.IMPORTED
+    assert is_current(published, tmp_path / "models")
 
 
 def test_an_archive_of_the_catalogue_without_one_takes_its_row(tmp_path: Path) -> None:
@@ -68,6 +103,53 @@ def test_an_archive_of_the_catalogue_without_one_takes_its_row(tmp_path: Path) -
 def test_an_engine_of_another_package_may_have_files_that_nobody_knows(tmp_path: Path) -> None:
     given = folder_of({"weights": b""}, tmp_path / "given")
     assert import_model(given, tmp_path / "models", engine="theirs").engine == "theirs"
+
+
+def test_a_folder_that_cannot_be_copied_is_one_sentence(tmp_path: Path) -> None:
+    given = folder_of(SHERPA, tmp_path / "given")
+    (given / "gone.onnx").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(ModelBroken, match=r"given cannot be copied: .*No such file or directory: .*gone\.onnx"):
+        import_model(given, tmp_path / "models")
+    assert list_pulled(tmp_path / "models") == {}
+
+
+@pytest.mark.parametrize("as_archive", [True, False])
+def test_a_file_whose_name_is_no_text_is_one_sentence(tmp_path: Path, as_archive: bool) -> None:
+    files = {**SHERPA, os.fsdecode(b"caf\xe9.onnx"): b""}
+    given = folder_of(files, tmp_path / "given")
+    if as_archive:
+        given = tmp_path / "m.tar.bz2"
+        given.write_bytes(tar_of(files))
+    with pytest.raises(ModelBroken, match=r"^The file name b'caf\\xe9.onnx' is not UTF-8: rename it\.$"):
+        import_model(given, tmp_path / "models")
+    assert list_pulled(tmp_path / "models") == {}
+
+
+def test_an_archive_whose_own_name_is_no_text_is_one_sentence(tmp_path: Path) -> None:
+    given = tmp_path / os.fsdecode(b"\xe9.tar.bz2")
+    given.write_bytes(tar_of(SHERPA))
+    with pytest.raises(ModelBroken, match="is not UTF-8"):
+        import_model(given, tmp_path / "models", name="mine")
+
+
+def test_an_archive_that_may_not_be_read_is_what_cannot_be_used(tmp_path: Path) -> None:
+    given = tmp_path / "m.tar.bz2"
+    given.write_bytes(tar_of(SHERPA))
+
+    def refuse(what: str, done_bytes: int, total_bytes: int) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(given))
+
+    with pytest.raises(ModelBroken, match=r"m\.tar\.bz2 cannot be used: Permission denied\.$"):
+        import_model(given, tmp_path / "models", tell=refuse)
+
+
+def test_a_disk_that_fills_up_is_told_and_nothing_is_said_of_fetching(tmp_path: Path) -> None:
+    def fill_up(what: str, done_bytes: int, total_bytes: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    (tmp_path / "m.zip").write_bytes(zip_of(VOSK))
+    with pytest.raises(ModelBroken, match=r"^The disk of .* is full\.$"):
+        import_model(tmp_path / "m.zip", tmp_path / "models", tell=fill_up)
 
 
 @pytest.mark.parametrize(

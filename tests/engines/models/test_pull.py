@@ -62,8 +62,15 @@ def test_an_archive_becomes_a_model_with_a_manifest(source: Source, tmp_path: Pa
 
 
 def test_loose_files_become_a_model(source: Source, tmp_path: Path) -> None:
-    pull(loose(source), tmp_path)
+    heard: set[str] = set()
+    known = pull(loose(source), tmp_path, tell=lambda what, *_: heard.add(what))
     assert files_in(find_model("wee", tmp_path, engine="whisper")) == WHISPER
+    assert {entry.path: entry.sha256 for entry in known.files} == {
+        name: sha256(content) for name, content in WHISPER.items()
+    }
+    # They were hashed as they came, and are not read again.
+    assert heard == set(WHISPER)
+    verify("wee", tmp_path)
 
 
 def test_a_broken_answer_is_resumed_where_it_stopped(source: Source, tmp_path: Path) -> None:
@@ -233,6 +240,17 @@ def test_a_new_model_replaces_the_old(source: Source, tmp_path: Path) -> None:
     assert files_in(tmp_path / "tiny")["tokens.txt"] == b"new"
 
 
+def test_a_model_that_lacks_a_file_of_its_row_is_not_current(source: Source, tmp_path: Path) -> None:
+    less = {name: content for name, content in WHISPER.items() if name != "tokenizer.json"}
+    pull(loose(source, less), tmp_path)
+    assert is_current(loose(source, less), tmp_path)
+    assert not is_current(loose(source), tmp_path)
+    unpublished = loose(source)
+    assert not is_current(
+        replace(unpublished, files=tuple(replace(f, sha256=None) for f in unpublished.files)), tmp_path
+    )
+
+
 def test_a_mirror_has_every_path_below_its_base(source: Source, tmp_path: Path) -> None:
     model = archived(source, ARCHIVE)
     source.paths["/mirror" + PATH] = source.paths.pop(PATH)
@@ -316,7 +334,7 @@ def test_a_disk_that_fills_up_is_told_and_what_was_fetched_is_kept(source: Sourc
     def fill_up(what: str, done_bytes: int, total_bytes: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    with pytest.raises(ModelBroken, match="is full"):
+    with pytest.raises(ModelBroken, match=r"is full\. What was fetched is kept for the next try\.$"):
         pull(model, tmp_path, patience=EAGER, tell=fill_up)
     pull(model, tmp_path, patience=EAGER)
     assert source.ranges_asked() == ["", "bytes=100-"]

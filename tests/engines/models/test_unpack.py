@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import stat
+import struct
 import tarfile
 import zipfile
 from collections.abc import Callable
@@ -35,6 +37,31 @@ def zip_link() -> bytes:
         link.external_attr = (stat.S_IFLNK | 0o777) << 16
         archive.writestr(link, "/etc/passwd")
     return buffer.getvalue()
+
+
+def tar_of_a_zero_byte() -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        one = tarfile.TarInfo("a")
+        one.pax_headers = {"path": "a\0b"}
+        archive.addfile(one)
+    return buffer.getvalue()
+
+
+def zip_without_a_name() -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        one = zipfile.ZipInfo()
+        one.filename = ""
+        archive.writestr(one, b"")
+    return buffer.getvalue()
+
+
+def zip_that_begins_before_its_start() -> bytes:
+    content = bytearray(zip_of(SHERPA))
+    # Where the list of members is said to stand, in the record that ends the archive: far behind where it does.
+    struct.pack_into("<I", content, content.rindex(b"PK\5\6") + 16, 2**31 - 1)
+    return bytes(content)
 
 
 def unpacked(content: bytes, tmp_path: Path, bounds: Bounds = BOUNDS) -> Path:
@@ -90,6 +117,10 @@ def test_modes_and_owners_are_not_taken_over(tmp_path: Path) -> None:
         (tar_of(SHERPA)[:-200], "cannot be unpacked"),
         (tar_of(SHERPA, kind="gz")[:-40], "cannot be unpacked"),
         (zip_of(SHERPA).replace(b"<blk>", b"<bla>", 1)[:-30], "cannot be unpacked"),
+        (zip_of({"modèle": b""}).replace("è".encode(), b"\xff\xfe"), "cannot be unpacked: 'utf-8' codec"),
+        (zip_without_a_name(), "cannot be unpacked"),
+        (zip_that_begins_before_its_start(), "cannot be unpacked: .*Invalid argument"),
+        (tar_of_a_zero_byte(), "cannot be unpacked: embedded null byte"),
     ],
 )
 def test_an_archive_that_is_no_plain_folder_is_refused(tmp_path: Path, content: bytes, sentence: str) -> None:
@@ -105,6 +136,16 @@ def test_a_bomb_is_left_before_it_is_unpacked(tmp_path: Path, pack: Callable[[di
     with pytest.raises(ModelBroken, match="far more than its size"):
         unpacked(bomb, tmp_path, Bounds(floor_bytes=1 << 20))
     assert sum(path.stat().st_size for path in (tmp_path / "inside").rglob("*") if path.is_file()) <= 1 << 20
+
+
+def test_what_the_disk_says_is_not_the_archives_fault(tmp_path: Path) -> None:
+    def fail(what: str, done_bytes: int, total_bytes: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    archive = tmp_path / "archive"
+    archive.write_bytes(tar_of(SHERPA))
+    with pytest.raises(OSError, match="Input/output error"):
+        unpack(archive, tmp_path / "new", tell=fail)
 
 
 def test_too_many_files_are_no_model(tmp_path: Path) -> None:

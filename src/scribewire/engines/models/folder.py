@@ -8,7 +8,7 @@ from pathlib import Path
 
 from scribewire.engines.models import catalogue, manifest, staging
 from scribewire.engines.models.manifest import Entry, Manifest, Told, tell_nobody
-from scribewire.engines.models.model import Model
+from scribewire.engines.models.model import Model, Vouched
 from scribewire.errors import EngineMissing, ModelBroken
 
 
@@ -74,15 +74,17 @@ def is_whole(folder: Path) -> bool:
 
 
 def is_current(model: Model, models_dir: Path) -> bool:
-    """Say whether a model of the catalogue is there whole, as its row has it now."""
+    """Say whether a model of the catalogue is there whole, as its row has it now, or as somebody brought it."""
     try:
         known = manifest.read(models_dir / model.name)
     except ModelBroken:
         return False
     if known is None or _misfits(models_dir / model.name, known):
         return False
+    if known.vouched is Vouched.IMPORTED:
+        return True
     recorded = {entry.path: entry.sha256 for entry in known.downloads}
-    return all(file.sha256 in (None, recorded.get(file.name, file.sha256)) for file in model.files)
+    return all(file.name in recorded and file.sha256 in (None, recorded[file.name]) for file in model.files)
 
 
 def verify(name: str, models_dir: Path, tell: Told = tell_nobody) -> Manifest:

@@ -24,10 +24,11 @@ def import_model(
 ) -> Manifest:
     """Copy or unpack a model into the folder of models.
 
-    An archive of the catalogue is known by its file name and held to its published checksum. Raises ModelBroken when
-    there is a model of that name already, it cannot be told which engine it is for, or what `pull` raises it for.
+    An archive of the catalogue is known by its file name and held to its published checksum; under another file name
+    it is known by that checksum and the model's name. Raises ModelBroken when there is a model of that name already, it
+    cannot be told which engine it is for, it cannot be read, or what `pull` raises it for.
     """
-    row = catalogue.find(name) if name else catalogue.find_archive(path.name)
+    row = catalogue.find_archive(path.name) or (catalogue.find(name) if name else None)
     name = name or (row.name if row else _bare_name(path))
     if not path.exists():
         raise ModelBroken(f"{path} does not exist.")
@@ -71,13 +72,14 @@ def _check_archive(path: Path, row: Model | None, tell: Told) -> tuple[tuple[Ent
     """Give an archive's entry and what vouches for it; nothing vouches for a folder."""
     if not path.is_file():
         return (), Vouched.IMPORTED
-    entry = Entry(path.name, path.stat().st_size, manifest.hash_file(path, tell))
-    file = row.files[0] if row and row.archived and row.files[0].name == path.name else None
-    if file is None or file.sha256 is None:
-        return (entry,), Vouched.IMPORTED
-    if file.sha256 != entry.sha256:
+    manifest.check_name(path.name)
+    size_bytes, sha256 = path.stat().st_size, manifest.hash_file(path, tell)
+    file = row.files[0] if row and row.archived else None
+    if file and file.sha256 == sha256:
+        return (Entry(file.name, size_bytes, sha256),), Vouched.PUBLISHED
+    if file and file.sha256 and file.name == path.name:
         raise ModelBroken(f"{path} does not have the published checksum of {file.name}.")
-    return (entry,), Vouched.PUBLISHED
+    return (Entry(path.name, size_bytes, sha256),), Vouched.IMPORTED
 
 
 def _check_room(path: Path, models_dir: Path, name: str) -> None:
@@ -91,6 +93,10 @@ def _check_room(path: Path, models_dir: Path, name: str) -> None:
 def _copy(path: Path, new: Path, tell: Told) -> Path:
     if path.is_file():
         return unpack(path, new, tell=tell)
-    # Links are followed: the caches of model hubs are made of them. Hidden files are version control and the like.
-    shutil.copytree(path, new, ignore=shutil.ignore_patterns(".*", manifest.MANIFEST_FILE))
+    try:
+        # Links are followed: the caches of model hubs are made of them. Hidden files are version control and the like.
+        shutil.copytree(path, new, ignore=shutil.ignore_patterns(".*", manifest.MANIFEST_FILE))
+    except shutil.Error as error:
+        [(_, _, reason), *_] = error.args[0]
+        raise ModelBroken(f"{path} cannot be copied: {reason}.") from error
     return new

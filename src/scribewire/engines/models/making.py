@@ -29,8 +29,11 @@ def guess_engine(folder: Path) -> str | None:
 
 
 def finish(root: Path, work: Path, models_dir: Path, known: Manifest, tell: Told) -> Manifest:
-    """Write the manifest of a new model, its files included, and put it in place."""
-    known = replace(known, files=manifest.describe(root, tell))
+    """Write the manifest of a new model, its files included, and put it in place.
+
+    Files that `known` names already are not hashed again.
+    """
+    known = replace(known, files=known.files or manifest.describe(root, tell))
     manifest.write(root, known)
     staging.place(root, work, models_dir, known.name)
     return known
@@ -47,11 +50,11 @@ def check_room(needed_bytes: int, folder: Path, name: str) -> None:
 
 
 @contextmanager
-def room_on(models_dir: Path) -> Iterator[None]:
-    """Turn a disk that is full after all into a sentence."""
+def room_on(models_dir: Path, *, kept: str = "") -> Iterator[None]:
+    """Turn a disk that is full after all into a sentence; `kept` is one more, of what is not lost by it."""
     try:
         yield
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        raise ModelBroken(f"The disk of {models_dir} is full. What was fetched is kept for the next try.") from error
+        raise ModelBroken(f"The disk of {models_dir} is full. {kept}".rstrip()) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -65,11 +66,24 @@ def write(folder: Path, manifest: Manifest) -> None:
 
 
 def describe(folder: Path, tell: Told = tell_nobody) -> tuple[Entry, ...]:
-    """Give an entry for every file of a folder but the manifest, in the order of their paths."""
+    """Give an entry for every file of a folder but the manifest, in the order of their paths.
+
+    Raises ModelBroken when one has a name that a manifest cannot hold.
+    """
+    paths = sorted(files_of(folder))
+    for path in paths:
+        check_name(path.relative_to(folder).as_posix())
     return tuple(
-        Entry(path.relative_to(folder).as_posix(), path.stat().st_size, hash_file(path, tell))
-        for path in sorted(files_of(folder))
+        Entry(path.relative_to(folder).as_posix(), path.stat().st_size, hash_file(path, tell)) for path in paths
     )
+
+
+def check_name(name: str) -> None:
+    """Raise ModelBroken when the name of a file is no UTF-8."""
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise ModelBroken(f"The file name {os.fsencode(name)!r} is not UTF-8: rename it.") from error
 
 
 def files_of(folder: Path) -> Iterator[Path]:

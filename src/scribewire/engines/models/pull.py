@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 import httpx
 
@@ -13,6 +14,8 @@ from scribewire.engines.models.manifest import Entry, Manifest, Told, tell_nobod
 from scribewire.engines.models.model import UNPACKED_TIMES, File, Model
 from scribewire.engines.models.unpack import unpack
 from scribewire.errors import ModelBroken
+
+_KEPT: Final = "What was fetched is kept for the next try."
 
 
 def pull(
@@ -28,7 +31,7 @@ def pull(
     A part that an earlier pull left is gone on with. Raises ModelBroken when it cannot be fetched, is not what its
     published or first seen checksum says, holds what may not be unpacked, finds no room, or is being pulled already.
     """
-    with room_on(models_dir), staging.held(models_dir, model.name) as work:
+    with room_on(models_dir, kept=_KEPT), staging.held(models_dir, model.name) as work:
         parts = work / staging.PARTS
         parts.mkdir(exist_ok=True)
         _check_room(model, parts, models_dir)
@@ -59,6 +62,8 @@ def pull(
             vouched=model.vouched,
             pulled_at=manifest.now_at(),
             downloads=tuple(downloads),
+            # Loose files were hashed as they came, and lie in the folder as they did in the source.
+            files=() if model.archived else tuple(downloads),
         )
         return finish(root, work, models_dir, known, tell)
 

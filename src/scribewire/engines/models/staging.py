@@ -57,7 +57,7 @@ def held(models_dir: Path, name: str) -> Iterator[Path]:
             finally:
                 _clear(models_dir, work)
     except PermissionError as error:
-        raise ModelBroken(f"{error.filename or models_dir} cannot be written: {error.strerror}.") from error
+        raise ModelBroken(f"{error.filename or models_dir} cannot be used: {error.strerror}.") from error
 
 
 def place(folder: Path, work: Path, models_dir: Path, name: str) -> None:

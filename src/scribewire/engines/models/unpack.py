@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import lzma
 import tarfile
 import zipfile
@@ -17,8 +18,20 @@ from scribewire.engines.models.manifest import Told, tell_nobody
 from scribewire.errors import ModelBroken
 
 _BLOCK_BYTES: Final = 1 << 20
-# What the readers raise of archives that are cut short or garbled; zipfile says of methods that it lacks by the last.
-_DAMAGE: Final = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError)
+# What the readers raise of archives that are cut short or garbled: of names that are no text or hold a zero byte a
+# ValueError, of one that is empty an IndexError, and of methods that zipfile lacks the last.
+_DAMAGE: Final = (
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    ValueError,
+    IndexError,
+    NotImplementedError,
+)
+# System errors that are the archive's fault: bzip2's own have no number, and zipfile may seek to before the start.
+_DAMAGE_NUMBERS: Final = (None, errno.EINVAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +118,6 @@ def _damage_of(archive: Path) -> Iterator[None]:
     except _DAMAGE as error:
         raise ModelBroken(f"{archive.name} cannot be unpacked: {str(error) or type(error).__name__}.") from error
     except OSError as error:
-        if error.errno is not None:  # the disk's; bzip2's own have no number
+        if error.errno not in _DAMAGE_NUMBERS:
             raise
         raise ModelBroken(f"{archive.name} cannot be unpacked: {error}.") from error
