@@ -67,6 +67,7 @@ class Metrics:
         self.rows: list[MetricRow] = []
 
         self.sessions_live = self._gauge("sessions_live", "Sockets that are open.")
+        self.viewers = self._gauge("viewers", "Readers of shared sessions.")
         self.sessions_started = self._counter("sessions_started", "Sessions that were admitted.")
         self.sessions_ended = self._counter(
             "sessions_ended", "Sessions that ended, by close code and error.", labels=("close_code", "error_code")
@@ -110,6 +111,11 @@ class Metrics:
         )
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
+
+    def partial_lag_counts(self) -> list[tuple[float, float]]:
+        """Give how many partials lagged at most so many seconds, by the edges of the buckets."""
+        [family] = self.partial_lag_s.collect()
+        return [(float(row.labels["le"]), row.value) for row in family.samples if row.name.endswith("_bucket")]
 
     def session_ended(self, ended: Ended) -> None:
         """Count what a session's report says."""

@@ -158,6 +158,7 @@ class LimitSettings(_Group):
     """What one client may take."""
 
     sessions: int = Field(1000, ge=1, le=100_000, description="Most live sessions of this gateway.")
+    viewers: int = Field(2000, ge=1, le=100_000, description="Most readers of shared sessions at this gateway.")
     sessions_per_key: int = Field(
         0, ge=0, le=100_000, description="Most live sessions of a key that sets none; 0 is no limit."
     )
@@ -228,7 +229,7 @@ class LanguageSettings(_Group):
     fast: str = Field("", description="Engine and model for type=fast.")
     quality: str = Field("", description="Engine and model for type=quality.")
     second_pass: str = Field(
-        "", description="Engine and model that decodes each final of both types once more; empty is none."
+        "", description="Engine and model that decodes each final of the others once more; empty is none."
     )
 
 
@@ -256,7 +257,7 @@ class EnginesSettings(_Group):
         """Give each choice whose finals are decoded once more, and the choice that does so."""
         for chosen in self.languages.values():
             for first in (chosen.fast, chosen.quality):
-                if first and chosen.second_pass:
+                if first and chosen.second_pass not in ("", first):
                     yield first, chosen.second_pass
 
     @model_validator(mode="before")

@@ -207,6 +207,19 @@ def test_idle_finishes_rather_than_cuts() -> None:
     play.final("hi", at=SECOND).send(ev.StreamFinished(1)).expect(ev.Final, ev.StoppedSaid(), *closing(1000))
 
 
+def test_a_session_ends_when_its_credential_allows_no_more_of_it() -> None:
+    admitted = ev.Admitted(ev.Grant("k1", "test", max_s=30))
+    play = Playbook().send(ev.Started(), admitted, ev.StreamOpened(1)).speak(1).skip()
+    play.send(ev.AudioConsumed(1, SECOND)).wait(20).speak(1).skip().send(ev.AudioConsumed(1, 2 * SECOND))
+    play.wait(9.9).expect().wait(0.1).expect(ev.FinishStream(1))
+    play.final("hi", at=SECOND).send(ev.StreamFinished(1)).expect(ev.Final, ev.StoppedSaid(), *closing(1000))
+
+
+def test_a_credential_that_ends_during_a_cold_start_is_a_stop_that_is_remembered() -> None:
+    play = Playbook().send(ev.Started(), ev.Admitted(ev.Grant("k1", "test", max_s=3))).speak(1).skip().wait(5).expect()
+    play.send(ev.StreamOpened(1)).expect(ev.Listening(), ev.FeedStream, ev.FinishStream(1))
+
+
 @pytest.mark.parametrize("event", [ev.AudioReceived(b"\1\0"), ev.FlushAsked(1), ev.Misspoke("What?")])
 def test_anything_from_the_client_puts_idle_off(event: ev.Event) -> None:
     play = Playbook(Limits(idle_s=10)).listen().wait(9).send(event).wait(9).state_is(State.LISTENING)

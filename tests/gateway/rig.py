@@ -13,12 +13,15 @@ from scribewire.core.keys import Scope
 from scribewire.core.limits import Limits
 from scribewire.gateway.access import Access
 from scribewire.gateway.fleet import Fleet
+from scribewire.gateway.history import History
 from scribewire.gateway.limits import RateLimits
 from scribewire.gateway.proxies import Proxies
 from scribewire.gateway.rest import create_app
 from scribewire.gateway.services import Services
 from scribewire.gateway.sessions import Sessions
+from scribewire.gateway.shares import Shares
 from scribewire.gateway.store import Store
+from scribewire.gateway.tickets import Tickets
 from scribewire.metrics import Metrics
 from scribewire.settings import Settings
 from tests.gateway.doubles import InMemoryScaler
@@ -62,6 +65,9 @@ async def open_rig(settings: Settings, scaler: InMemoryScaler) -> AsyncIterator[
             fleet=fleet,
             metrics=metrics,
             sessions=sessions,
+            tickets=Tickets(store),
+            shares=Shares(store, metrics, max_viewers=settings.limits.viewers),
+            history=History(fleet, metrics),
             session_limits=Limits(),
             languages={},
         )

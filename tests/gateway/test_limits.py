@@ -86,11 +86,10 @@ def test_retry_after_is_whole_seconds_and_enough() -> None:
 def test_refused_upgrades_are_counted_apart_from_calls() -> None:
     rates = RateLimits(LimitSettings(calls_per_minute_per_address=1), clock=Clock())
     rates.count_call("192.0.2.1")
-    rates.check_refusals("192.0.2.1")
     rates.count_refusal("192.0.2.1")
     with pytest.raises(RateLimited):
-        rates.check_refusals("192.0.2.1")
-    rates.check_refusals("192.0.2.2")
+        rates.count_refusal("192.0.2.1")
+    rates.count_refusal("192.0.2.2")
 
 
 @pytest.mark.parametrize(

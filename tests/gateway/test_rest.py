@@ -356,6 +356,13 @@ async def test_openapi_is_true_of_every_answer(rig: Rig) -> None:
         ("DELETE", "/api/v4/keys/{id}", "nobody", {}),
         ("GET", "/api/v4/sessions", "{}", {}),
         ("GET", "/api/v4/fleet", "{}", {}),
+        ("GET", "/api/v4/fleet/history", "{}", {}),
+        ("GET", "/api/v4/sessions/live", "{}", {}),
+        ("GET", f"{BASE}/languages", "{}", {}),
+        ("POST", f"{BASE}/tickets", "{}", {"json": {"language": "en", "max_s": 60}}),
+        ("POST", f"{BASE}/tickets", "{}", {"json": {"max_s": 0}}),
+        ("POST", f"{BASE}/shares", "{}", {}),
+        ("GET", f"{BASE}/shares/{{id}}", "nobody", {}),
         ("GET", "/healthz", "{}", {}),
         ("GET", "/readyz", "{}", {}),
     ]

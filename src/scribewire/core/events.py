@@ -40,11 +40,20 @@ class Profile:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What a credential allows: who it is, and how long a session may last."""
+    """What a credential allows: who it is, and how long a session may last.
+
+    `ticket` is the hash of a ticket that is spent by it, and then `language`, `type` and `max_s` are what the ticket
+    was asked for, and `share` is where the session is shown.
+    """
 
     key_id: str
     key_name: str
     max_sessions: int | None = None
+    ticket: bytes | None = field(default=None, repr=False)
+    language: str | None = None
+    type: str | None = None
+    max_s: float | None = None
+    share: str | None = None
 
 
 # --- events: from the client -----------------------------------------------------------------------------------------

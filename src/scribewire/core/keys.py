@@ -26,8 +26,10 @@ SCOPES: Final[Mapping[Scope, str]] = {
     Scope.REALTIME: "Stream audio and read the reports of its own sessions.",
 }
 
+# What a secret opens is told by its prefix alone.
 KEY_PREFIX: Final = "sw_"
-TICKET_PREFIX: Final = "swt_"  # a Ticket is told from a Secret by this alone
+TICKET_PREFIX: Final = "swt_"
+SHARE_PREFIX: Final = "sww_"
 # 192 bits: 30 of them are shown to tell keys apart, which leaves 160 that nobody but the caller knows.
 ENTROPY_BYTES: Final = 24
 SHOWN_CHARS: Final = len(KEY_PREFIX) + 5
@@ -35,11 +37,11 @@ SHOWN_CHARS: Final = len(KEY_PREFIX) + 5
 _DIGITS: Final = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _BODY_CHARS: Final = 33  # 62 ** 33 just exceeds 2 ** 192
 _CHECKSUM_CHARS: Final = 6  # and 62 ** 6 exceeds 2 ** 32
-_SHAPE: Final = re.compile(rf"{KEY_PREFIX}[0-9A-Za-z]{{{_BODY_CHARS + _CHECKSUM_CHARS}}}")
+_SHAPE: Final = re.compile(rf"(sw[tw]?_)[0-9A-Za-z]{{{_BODY_CHARS + _CHECKSUM_CHARS}}}")
 
 
 class Secret:
-    """The text of a key. Shows itself only when asked by name."""
+    """The text of a key, a ticket or a share. Shows itself only when asked by name."""
 
     __slots__ = ("_text",)
 
@@ -70,17 +72,18 @@ class Secret:
         return hmac.compare_digest(self.hash, stored)
 
 
-def make_secret(entropy: bytes) -> Secret:
+def make_secret(entropy: bytes, prefix: str = KEY_PREFIX) -> Secret:
     """Spell `ENTROPY_BYTES` random bytes as prefix, base 62 digits (least significant first) and checksum."""
     if len(entropy) != ENTROPY_BYTES:
         raise ValueError(f"a secret takes {ENTROPY_BYTES} random bytes")
-    text = KEY_PREFIX + _spell(int.from_bytes(entropy), _BODY_CHARS)
+    text = prefix + _spell(int.from_bytes(entropy), _BODY_CHARS)
     return Secret(text + _checksum(text))
 
 
-def parse_secret(text: str) -> Secret | None:
-    """Read a secret; None when no key can have that text, so that a typo costs no look-up."""
-    if not _SHAPE.fullmatch(text) or _checksum(text[:-_CHECKSUM_CHARS]) != text[-_CHECKSUM_CHARS:]:
+def parse_secret(text: str, prefix: str = KEY_PREFIX) -> Secret | None:
+    """Read a secret; None when none of that kind can have that text, so that a typo costs no look-up."""
+    shape = _SHAPE.fullmatch(text)
+    if shape is None or shape[1] != prefix or _checksum(text[:-_CHECKSUM_CHARS]) != text[-_CHECKSUM_CHARS:]:
         return None
     return Secret(text)
 

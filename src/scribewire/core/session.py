@@ -176,6 +176,8 @@ class Session:
     def _open(self, event: ev.Admitted) -> None:
         """Ask the fleet for a stream."""
         if self._stream == 0:
+            if event.grant.max_s is not None:
+                self._arm(Timer.LENGTH, event.grant.max_s)
             self._open_stream()
 
     def _deny(self, event: ev.Denied) -> None:
@@ -195,10 +197,7 @@ class Session:
         if self._close_code == 1000:
             self._close_code = 1001
         self._timers.setdefault(Timer.GRACE, self._now + self._limits.grace_s)
-        if self.state is State.LISTENING:
-            self._finish(event)
-        else:
-            self._remember_stop(event)
+        self._stop()
 
     def _wake(self, event: ev.Woken) -> None:
         """Do what is due."""
@@ -325,6 +324,12 @@ class Session:
             self._touch()  # the client is not silent: it is not being read
         else:
             self._finish(ev.Woken())
+
+    def _stop(self) -> None:
+        if self.state is State.LISTENING:
+            self._finish(ev.Woken())
+        else:
+            self._remember_stop(ev.Woken())
 
     def _give_up_stream(self) -> None:
         self._replace_stream(ev.Woken())

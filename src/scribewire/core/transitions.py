@@ -37,6 +37,7 @@ class Timer(Enum):
     PAUSE = "pause"  # the longest time that a client is held back
     HANDOVER = "handover"  # a final at which to leave a draining worker
     GRACE = "grace"  # the end, once the service stops
+    LENGTH = "length"  # the end of what the credential allows
     PARTIAL = "partial"  # the time at which a held partial may go
 
 
@@ -79,5 +80,6 @@ ON_TIMER: Constant = {
     Timer.PAUSE: "read_on",
     Timer.HANDOVER: "hand_over",
     Timer.GRACE: "end_grace",
+    Timer.LENGTH: "stop",
     Timer.PARTIAL: "release_partial",
 }

@@ -10,26 +10,22 @@ import msgspec
 
 from scribewire.core import events as ev
 from scribewire.core.audio import ms_of_samples
+from scribewire.dialects import scriptix_messages as wire
 from scribewire.dialects.base import Dialect
+from scribewire.dialects.vocabulary import MAX_PHRASE_CHARACTERS, MAX_PHRASES
 
-_MAX_ID_CHARACTERS: Final = 256
-# Enough for the names of a meeting; more would cost every stream and bias it towards none of them.
-_MAX_PHRASES: Final = 200
-_MAX_PHRASE_CHARACTERS: Final = 64
 _UNKNOWN_SPEAKER: Final = "Speaker 1"
 _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder().decode
 
 
-def _to_text(message: object) -> str:
-    return _encode(message).decode()
-
-
-def _spell_words(words: tuple[ev.Word, ...]) -> list[tuple[str, int, int, float]]:
-    return [
-        (word.text, ms_of_samples(word.start_sample), ms_of_samples(word.end_sample), round(word.confidence, 3))
+def _spell_words(words: tuple[ev.Word, ...]) -> tuple[wire.Word, ...]:
+    return tuple(
+        wire.Word(
+            word.text, ms_of_samples(word.start_sample), ms_of_samples(word.end_sample), round(word.confidence, 3)
+        )
         for word in words
-    ]
+    )
 
 
 class Scriptix(Dialect):
@@ -63,63 +59,58 @@ class Scriptix(Dialect):
 
     def encode(self, message: ev.Spoken) -> str:
         """Spell one message as compact JSON."""
+        return _encode(self._spell(message)).decode()
+
+    def _spell(self, message: ev.Spoken) -> wire.Said:
         match message:
             case ev.Partial():
                 return self._spell_partial(message)
             case ev.Final():
                 return self._spell_final(message)
             case ev.Listening():
-                return _to_text({"state": "listening", "session_id": self.session_id})
+                return wire.Listening(session_id=self.session_id)
             case ev.StoppedSaid():
-                return '{"state":"stopped"}'
+                return wire.Stopped()
             case ev.Flushed():
-                return _to_text({"flushed": message.id})
+                return wire.Flushed(flushed=message.id)
             case ev.ShuttingDown():
-                return _to_text({"state": "shutting_down", "at": message.at})
-            case ev.Failed():
-                return _spell_error(message)
+                return wire.ShuttingDown(at=message.at)
+            case ev.Failed(error):
+                retry_after = msgspec.UNSET if error.retry_after_s is None else error.retry_after_s
+                return wire.Error(error=str(error), code=error.code, retry_after=retry_after)
 
     @abstractmethod
-    def _spell_partial(self, partial: ev.Partial) -> str: ...
+    def _spell_partial(self, partial: ev.Partial) -> wire.Said: ...
 
     @abstractmethod
-    def _spell_final(self, final: ev.Final) -> str: ...
+    def _spell_final(self, final: ev.Final) -> wire.Said: ...
 
 
 class ScriptixV2(Scriptix):
     """The current shape of results."""
 
-    def _spell_partial(self, partial: ev.Partial) -> str:
-        return _to_text(
-            {
-                "text": partial.text,
-                "is_final": False,
-                "offset_ms": ms_of_samples(partial.sample),
-                "stability": round(partial.stability, 2),
-            }
-        )
+    def _spell_partial(self, partial: ev.Partial) -> wire.Said:
+        offset_ms = ms_of_samples(partial.sample)
+        return wire.Partial(text=partial.text, offset_ms=offset_ms, stability=round(partial.stability, 2))
 
-    def _spell_final(self, final: ev.Final) -> str:
-        spelled: dict[str, object] = {
-            "text": final.text,
-            "is_final": True,
-            "offset_ms": ms_of_samples(final.sample),
-            "words": _spell_words(final.words),
-        }
-        if final.speaker is not None:
-            spelled["speaker"] = final.speaker
-        return _to_text(spelled)
+    def _spell_final(self, final: ev.Final) -> wire.Said:
+        return wire.Final(
+            text=final.text,
+            offset_ms=ms_of_samples(final.sample),
+            words=_spell_words(final.words),
+            speaker=msgspec.UNSET if final.speaker is None else final.speaker,
+        )
 
 
 class ScriptixV1(Scriptix):
     """The legacy shape of results."""
 
-    def _spell_partial(self, partial: ev.Partial) -> str:
-        return _to_text({"partial": partial.text})
+    def _spell_partial(self, partial: ev.Partial) -> wire.Said:
+        return wire.PartialV1(partial=partial.text)
 
-    def _spell_final(self, final: ev.Final) -> str:
+    def _spell_final(self, final: ev.Final) -> wire.Said:
         speaker = final.speaker or _UNKNOWN_SPEAKER
-        return _to_text({"result": _spell_words(final.words), "speaker": speaker, "text": final.text})
+        return wire.FinalV1(result=_spell_words(final.words), speaker=speaker, text=final.text)
 
 
 def _read_start(message: dict[str, Any]) -> ev.Event:
@@ -150,10 +141,10 @@ def _read_vocabulary(phrases: object) -> tuple[str, ...] | ev.Misspoke:
         return ()
     if not isinstance(phrases, list) or not all(isinstance(phrase, str) and phrase.strip() for phrase in phrases):
         return ev.Misspoke("The option vocabulary is not a list of words and phrases.")
-    if len(phrases) > _MAX_PHRASES or max(map(len, phrases), default=0) > _MAX_PHRASE_CHARACTERS:
+    if len(phrases) > MAX_PHRASES or max(map(len, phrases), default=0) > MAX_PHRASE_CHARACTERS:
         return ev.Misspoke(
-            f"The option vocabulary holds more than {_MAX_PHRASES} entries, "
-            f"or one of more than {_MAX_PHRASE_CHARACTERS} characters."
+            f"The option vocabulary holds more than {MAX_PHRASES} entries, "
+            f"or one of more than {MAX_PHRASE_CHARACTERS} characters."
         )
     return tuple(dict.fromkeys(" ".join(phrase.split()) for phrase in phrases))
 
@@ -162,14 +153,6 @@ def _read_flush(message: dict[str, Any]) -> ev.Event:
     flush_id = message.get("id")
     if isinstance(flush_id, bool) or not isinstance(flush_id, str | int | None):
         return ev.Misspoke("The flush id is neither a string nor an integer.")
-    if len(str(flush_id)) > _MAX_ID_CHARACTERS:
-        return ev.Misspoke(f"The flush id is longer than {_MAX_ID_CHARACTERS} characters.")
+    if len(str(flush_id)) > wire.MAX_ID_CHARACTERS:
+        return ev.Misspoke(f"The flush id is longer than {wire.MAX_ID_CHARACTERS} characters.")
     return ev.FlushAsked(flush_id)
-
-
-def _spell_error(message: ev.Failed) -> str:
-    error = message.error
-    spelled: dict[str, object] = {"error": str(error), "code": error.code}
-    if error.retry_after_s is not None:
-        spelled["retry_after"] = error.retry_after_s
-    return _to_text(spelled)

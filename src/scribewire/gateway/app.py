@@ -28,14 +28,20 @@ from scribewire.gateway.access import Access
 from scribewire.gateway.fetching.endpoint import PATH as FETCHING_PATH
 from scribewire.gateway.fetching.endpoint import Fetching
 from scribewire.gateway.fleet import Fleet
+from scribewire.gateway.history import History
 from scribewire.gateway.limits import RateLimits
 from scribewire.gateway.peers import Peers
 from scribewire.gateway.proxies import Proxies
+from scribewire.gateway.relay import Relay
 from scribewire.gateway.rest import create_app
 from scribewire.gateway.services import Services
 from scribewire.gateway.sessions import Sessions
+from scribewire.gateway.shares import Shares
 from scribewire.gateway.store import Store
+from scribewire.gateway.tickets import Tickets
 from scribewire.gateway.upgrade import PATHS, Unavailable, Upgrade
+from scribewire.gateway.watching import PATH as WATCHING_PATH
+from scribewire.gateway.watching import Watching
 from scribewire.logs import configure_logs
 from scribewire.metrics import Metrics
 from scribewire.places import ADMIN_KEY_FILE, SERVE_FILE
@@ -90,9 +96,13 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         await peers.check_out()  # what an earlier life of the same name left behind
     fleet = Fleet(settings, create_scaler(settings), store, name=name, peers=peers)
     sessions = Sessions(settings, store, metrics, peers=peers)
+    history = History(fleet, metrics)
+    relay = Relay(store, name) if store.shared else None
+    tasks: list[asyncio.Task[None]] = []
     try:
         await fleet.start()
         await sessions.start()
+        tasks = [asyncio.create_task(one.run()) for one in (history, relay) if one is not None]
         yield Services(
             settings=settings,
             store=store,
@@ -102,10 +112,16 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             fleet=fleet,
             metrics=metrics,
             sessions=sessions,
+            tickets=Tickets(store),
+            shares=Shares(store, metrics, max_viewers=settings.limits.viewers, relay=relay),
+            history=history,
             session_limits=_session_limits(settings),
             languages={tag: choice.model_dump() for tag, choice in settings.engines.languages.items()},
         )
     finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await sessions.stop()
         await fleet.stop()
         await store.close()
@@ -118,6 +134,7 @@ def build_app(services: Services) -> FastAPI:
         app.router.routes.append(WebSocketRoute(row.path, Upgrade(services, row)))
     fetching = Fetching(services) if services.settings.fetch.enabled else Unavailable()
     app.router.routes.append(WebSocketRoute(FETCHING_PATH, fetching))
+    app.router.routes.append(WebSocketRoute(WATCHING_PATH, Watching(services)))
     return app
 
 
@@ -148,6 +165,7 @@ class Server(uvicorn.Server):
         log.info("draining", extra={"sessions": self._services.sessions.live})
         await self._services.sessions.announce_stop(self._services.settings.server.stop_notice_s)
         await self._services.sessions.finish_all(self._services.settings.server.grace_s)
+        self._services.shares.stop()
         self.should_exit = True
 
 

@@ -66,12 +66,8 @@ class RateLimits:
         _refuse(self._by_key.take(key_id, self._clock()))
 
     def count_refusal(self, address: str) -> None:
-        """Count a refused upgrade."""
-        self._refusals.take(_host(address), self._clock())
-
-    def check_refusals(self, address: str) -> None:
-        """Raise RateLimited when the address had too many upgrades refused."""
-        _refuse(self._refusals.wait_s(_host(address), self._clock()))
+        """Count a refused upgrade of an address. Raises RateLimited when it had too many."""
+        _refuse(self._refusals.take(_host(address), self._clock()))
 
 
 def _refuse(wait_s: float) -> None:

@@ -9,6 +9,7 @@ from typing import Annotated, Final, Literal, Self
 from fastapi import FastAPI, Path, Query, Request, Response
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import JSONResponse
 
 from scribewire import __version__
 from scribewire.core.audio import ms_of_samples
@@ -23,8 +24,10 @@ from scribewire.errors import (
     ServiceStopping,
     StoreFailed,
 )
+from scribewire.gateway import asyncapi, rest_pages
 from scribewire.gateway.access import KEY_HEADERS
 from scribewire.gateway.edge import Edge
+from scribewire.gateway.pages import add_pages
 from scribewire.gateway.roster import FleetView, Status, WorkerPhase
 from scribewire.gateway.routes import ANY_KEY, PUBLIC, Caller, Parts, Routes
 from scribewire.gateway.services import Services
@@ -293,6 +296,18 @@ async def readyz(services: Parts) -> Health:
     return Health()
 
 
+class AsyncApi(JSONResponse):
+    """An AsyncAPI document."""
+
+    media_type = "application/json"
+
+
+@route("GET", "/asyncapi.json", needs=PUBLIC, tag="service")
+async def asyncapi_document(request: Request, services: Parts) -> AsyncApi:
+    """Describe the data plane: the messages of its sockets, as AsyncAPI 3."""
+    return AsyncApi(asyncapi.document(services.proxies.endpoint(request.scope, services.settings.server.public_url)))
+
+
 class MetricsText(Response):
     """Metrics in the format of Prometheus."""
 
@@ -324,6 +339,9 @@ def show_fleet(shown: Metrics, view: FleetView) -> None:
         shown.worker_memory_bytes.labels(worker.worker).set(worker.memory_bytes)
 
 
+TABLES: Final = (route, rest_pages.route)
+
+
 # --- the application -------------------------------------------------------------------------------------------------
 
 
@@ -339,7 +357,9 @@ def create_app(services: Services) -> FastAPI:
         generate_unique_id_function=lambda api_route: api_route.name,
     )
     app.state.services = services
-    route.mount(app)
+    for table in TABLES:
+        table.mount(app)
+    add_pages(app)
     origins = services.settings.server.cors_origins
     if origins:
         app.add_middleware(

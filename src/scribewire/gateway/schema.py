@@ -37,7 +37,7 @@ from scribewire.errors import StoreFailed
 
 # The newest revision in migrations/versions; four digits, so that they compare as text. Named here so that a start
 # need not load Alembic to find nothing to do.
-VERSION: Final = "0002"
+VERSION: Final = "0003"
 # Longest wait for another gateway that is bringing the same store up.
 LOCK_WAIT_S: Final = 60.0
 _LOCK_POLL_S: Final = 0.05
@@ -135,6 +135,30 @@ live_sessions = Table(
     Column("session_id", String, primary_key=True),
     Column("key_id", ForeignKey("keys.id"), nullable=False, index=True),
     Column("gateway", String, nullable=False, index=True),
+)
+
+# Credentials of one browser session each; gone once they are spent.
+tickets = Table(
+    "tickets",
+    metadata,
+    Column("hash", LargeBinary, primary_key=True),
+    Column("key_id", ForeignKey("keys.id"), nullable=False),
+    Column("origin", String),
+    Column("language", String),
+    Column("type", String),
+    Column("max_s", Float, nullable=False),
+    Column("share", String),
+    Column("expires_at", UtcDateTime, nullable=False, index=True),
+)
+
+# Where a speaker's captions are read by others.
+shares = Table(
+    "shares",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("key_id", ForeignKey("keys.id"), nullable=False),
+    Column("hash", LargeBinary, nullable=False, unique=True),
+    Column("expires_at", UtcDateTime, nullable=False, index=True),
 )
 
 # One row: who scales.

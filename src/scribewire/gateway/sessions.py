@@ -41,8 +41,11 @@ class LiveSession:
     dialect: str
     started_at: datetime
     key_id: str | None = None
+    key_name: str = ""
     profile: ev.Profile | None = None
     worker: str = ""
+    received_samples: int = 0
+    lag_s: float | None = None  # of its last partial
 
 
 class Sessions:
@@ -70,6 +73,13 @@ class Sessions:
     def live(self) -> int:
         """Give how many sockets are open."""
         return len(self._live)
+
+    def of_key(self, key_id: str | None) -> list[LiveSession]:
+        """Give the sessions that were admitted, the oldest first: of one key, or of all."""
+        admitted = [session for session in self._live if session.key_id is not None]
+        return sorted(
+            (session for session in admitted if key_id in (None, session.key_id)), key=lambda one: one.started_at
+        )
 
     async def start(self) -> None:
         """Start the tasks."""
@@ -140,9 +150,7 @@ class Sessions:
             # First, so that it is counted out whatever happens meanwhile.
             self._counted.add(session.session_id)
             await self._peers.count_in(session.session_id, grant.key_id, self._most(grant))
-            if session not in self._live:
-                return
-        session.key_id = grant.key_id
+        session.key_id, session.key_name = grant.key_id, grant.key_name
         self._by_key[grant.key_id] += 1
         self._metrics.sessions_started.inc()
 

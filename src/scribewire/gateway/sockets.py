@@ -16,7 +16,6 @@ from typing import Any, Final
 
 from scribewire import frames
 from scribewire.core import events as ev
-from scribewire.core.languages import resolve
 from scribewire.core.session import Session
 from scribewire.core.transitions import State
 from scribewire.dialects.base import Answer, Dialect, Encoded
@@ -26,6 +25,7 @@ from scribewire.gateway.lag import LagMeter
 from scribewire.gateway.link import RemoteStream, StreamRequest
 from scribewire.gateway.services import Services
 from scribewire.gateway.sessions import LiveSession
+from scribewire.gateway.shares import Showing
 
 log = logging.getLogger(__name__)
 
@@ -81,6 +81,7 @@ class Socket:
 
         self._remote: RemoteStream | None = None
         self._task: asyncio.Task[None] | None = None  # admission, then each opening: never two at once
+        self._showing: Showing | None = None
         self._lag = LagMeter()
         self._reader: asyncio.Task[None] | None = None
         self._writer: asyncio.Task[None] | None = None
@@ -105,6 +106,8 @@ class Socket:
             self.deliver(ev.ClientGone())
             await self._release()
             self._services.sessions.leave(self._live)
+            if self._showing is not None:
+                self._showing.end()
 
     async def _release(self) -> None:
         tasks = [task for task in (self._reader, self._writer, self._task) if task is not None]
@@ -176,7 +179,8 @@ class Socket:
             self.deliver(ev.AudioReceived(await self._drain(last=isinstance(heard, ev.Stopped))))
         self.deliver(heard)
         if isinstance(heard, ev.AudioReceived):
-            self._lag.arrived(self._machine.kept.end_sample, self._loop.time())
+            self._live.received_samples = self._machine.kept.end_sample
+            self._lag.arrived(self._live.received_samples, self._loop.time())
 
     async def _convert(self, chunk: bytes) -> bytes:
         audio = self._dialect.audio
@@ -205,7 +209,7 @@ class Socket:
         """Take what the link says of a stream."""
         event = _translate(stream, frame)
         if isinstance(event, ev.PartialHeard):
-            lag_s = self._lag.lag_s(event.sample, self._loop.time())
+            lag_s = self._live.lag_s = self._lag.lag_s(event.sample, self._loop.time())
             if lag_s is not None:
                 self._services.metrics.partial_lag_s.observe(lag_s)
         if event is not None:
@@ -218,7 +222,13 @@ class Socket:
             case ev.FeedStream():
                 if self._remote is not None:
                     self._remote.feed(command.pcm)
+            case ev.Final():
+                if self._showing is not None:
+                    self._showing.tell(command)
+                self._put(command)
             case ev.Partial() | ev.Quiet():
+                if self._showing is not None and isinstance(command, ev.Partial):
+                    self._showing.tell(command)
                 if self._outbox and type(self._outbox[-1]) is type(command):
                     self._outbox[-1] = command
                 else:
@@ -280,14 +290,15 @@ class Socket:
             if self._grant is None:
                 if command.options.key is None:
                     raise NotAuthenticated
-                self._grant = await self._services.grant_realtime(command.options.key)
-            self._live.profile = resolve(
-                language=self._dialect.language,
-                kind=self._dialect.type,
-                configured=self._services.languages,
-                default=self._services.settings.engines.default_language,
-            )
+                origin = self._dialect.request.headers.get("origin")
+                self._grant = await self._services.grant_realtime(command.options.key, origin)
+            asked = {"language": self._dialect.language, "kind": self._dialect.type}
+            self._live.profile = self._services.choose(self._grant, **asked)
             await self._services.sessions.admit(self._live, self._grant)
+            if self._grant.ticket is not None:
+                await self._services.tickets.spend(self._grant.ticket)
+            if self._grant.share is not None:
+                self._showing = self._services.shares.show(self._grant.share, self._live.session_id)
         except ScribewireError as error:
             self.deliver(ev.Denied(error))
         else:

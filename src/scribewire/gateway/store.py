@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Self
 
-from sqlalchemy import ColumnElement, Connection, delete, event, insert, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, delete, event, func, insert, or_, select, tuple_, update
 from sqlalchemy.engine import URL, RowMapping, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -82,7 +82,7 @@ class Store:
 
     async def check(self) -> None:
         """Raise StoreFailed when the store does not answer."""
-        async with self._reading() as connection:
+        async with self.reading() as connection:
             await connection.execute(select(1))
 
     # --- keys --------------------------------------------------------------------------------------------------------
@@ -116,7 +116,7 @@ class Store:
         secret = parse_secret(text)
         if secret is None:
             return None
-        async with self._reading() as connection:
+        async with self.reading() as connection:
             rows = await connection.execute(select(schema.keys).where(schema.keys.c.prefix == secret.shown))
         now = datetime.now(UTC)
         for row in rows.mappings():
@@ -127,7 +127,7 @@ class Store:
 
     async def list_keys(self) -> list[Key]:
         """Give every key, oldest first, revoked and expired ones too."""
-        async with self._reading() as connection:
+        async with self.reading() as connection:
             rows = await connection.execute(select(schema.keys).order_by(schema.keys.c.created_at, schema.keys.c.id))
         return [_key_of(row) for row in rows.mappings()]
 
@@ -147,10 +147,10 @@ class Store:
         if not ids:
             return set()
         asked, valid = sorted(ids), set[str]()
-        async with self._reading() as connection:
+        async with self.reading() as connection:
             for at in range(0, len(asked), _IDS_A_QUERY):
                 query = select(schema.keys.c.id).where(
-                    schema.keys.c.id.in_(asked[at : at + _IDS_A_QUERY]), *_is_valid(datetime.now(UTC))
+                    schema.keys.c.id.in_(asked[at : at + _IDS_A_QUERY]), *is_valid(datetime.now(UTC))
                 )
                 valid.update(await connection.scalars(query))
         return valid
@@ -159,7 +159,7 @@ class Store:
 
     async def read_target(self) -> tuple[int, float] | None:
         """Give the count that was wanted last and when that was said (wall-clock Unix seconds); None at first."""
-        async with self._reading() as connection:
+        async with self.reading() as connection:
             row = (await connection.execute(select(schema.fleet.c.wanted, schema.fleet.c.set_at))).one()
         return None if row.set_at is None else (row.wanted, row.set_at.timestamp())
 
@@ -192,7 +192,7 @@ class Store:
         if before is not None:
             after = select(columns.ended_at, columns.session_id).where(columns.session_id == before)
             query = query.where(place < after.scalar_subquery())
-        async with self._reading() as connection:
+        async with self.reading() as connection:
             rows = await connection.execute(query)
         return [_report_of(row) for row in rows.mappings()]
 
@@ -202,10 +202,42 @@ class Store:
         async with self.writing() as connection:
             await connection.execute(delete(schema.reports).where(schema.reports.c.ended_at < oldest))
 
+    # --- notices to those who share the store ------------------------------------------------------------------------
+
+    async def notify(self, channel: str, notice: str) -> None:
+        """Have a notice heard by all that listen. PostgreSQL alone; less than 8000 bytes."""
+        async with self.writing() as connection:
+            await connection.execute(select(func.pg_notify(channel, notice)))
+
+    @asynccontextmanager
+    async def notices(self, channel: str, hear: Callable[[str], None]) -> AsyncIterator[asyncio.Event]:
+        """Have notices heard, on a connection of its own; the event tells that it broke. PostgreSQL alone."""
+        import asyncpg  # here, for it is an extra
+
+        broken = asyncio.Event()
+
+        def take(_connection: object, _pid: int, _channel: str, notice: str) -> None:
+            hear(notice)
+
+        with _failing():
+            async with self._engine.connect() as connection:
+                driver = (await connection.get_raw_connection()).driver_connection
+                assert driver is not None, "a connection without its driver's"
+                driver.add_termination_listener(lambda _connection: broken.set())
+                try:
+                    async with asyncio.timeout(CALL_WAIT_S):
+                        await driver.add_listener(channel, take)
+                except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                    raise StoreFailed("The store does not answer.") from error
+                try:
+                    yield broken
+                finally:
+                    await connection.invalidate()  # nobody else is to have it
+
     # --- connections -------------------------------------------------------------------------------------------------
 
     @asynccontextmanager
-    async def _reading(self) -> AsyncIterator[AsyncConnection]:
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
         with _failing():
             async with asyncio.timeout(CALL_WAIT_S), self._engine.connect() as connection:
                 yield connection
@@ -218,7 +250,8 @@ class Store:
                 yield connection
 
 
-def _is_valid(now: datetime) -> tuple[ColumnElement[bool], ...]:
+def is_valid(now: datetime) -> tuple[ColumnElement[bool], ...]:
+    """Give what holds of a key that is neither revoked nor expired."""
     expires_at = schema.keys.c.expires_at
     return schema.keys.c.revoked_at.is_(None), or_(expires_at.is_(None), expires_at > now)
 

@@ -47,15 +47,15 @@ class Upgrade:
         identity = dialect.identify(request)
         try:
             credential = identity.credential or credential_of(headers, query)
-            grant = await self._examine(scope, credential, keyed_later=dialect.keyed_later)
+            grant = await self._examine(scope, credential, headers.get("origin"), keyed_later=dialect.keyed_later)
             dialect.check()
         except ScribewireError as error:
             self._services.metrics.refused.labels(error.code).inc()
             in_browser = "origin" in headers and credential_of(headers, {}) is None
             if in_browser and ("token" in query or identity.subprotocol):
-                await _accept_and_close(dialect, error, send, subprotocol=identity.subprotocol)
+                await accept_and_close(dialect, error, send, subprotocol=identity.subprotocol)
             else:
-                await _deny(dialect, error, send)
+                await deny(dialect, error, send)
             return
         accept = {"type": "websocket.accept", "subprotocol": identity.subprotocol, "headers": _headers_of(dialect)}
         await send(accept)
@@ -75,7 +75,9 @@ class Upgrade:
             grant=grant,
         ).run()
 
-    async def _examine(self, scope: Scope, credential: str | None, *, keyed_later: bool) -> ev.Grant | None:
+    async def _examine(
+        self, scope: Scope, credential: str | None, origin: str | None, *, keyed_later: bool
+    ) -> ev.Grant | None:
         """Give what the credential at the upgrade allows, None when there is none. Raises what refuses it."""
         services = self._services
         if services.sessions.stopping:
@@ -86,12 +88,10 @@ class Upgrade:
                 raise NotAuthenticated
             return None
         try:
-            grant = await services.grant_realtime(credential)
+            grant = await services.grant_realtime(credential, origin)
         except ScribewireError:
             # Only now: others behind the same address, with good keys, are not to suffer for it.
-            address = services.proxies.address_of(scope)
-            services.limits.check_refusals(address)
-            services.limits.count_refusal(address)
+            services.limits.count_refusal(services.proxies.address_of(scope))
             raise
         services.sessions.check_key(grant)
         return grant
@@ -103,7 +103,7 @@ class Unavailable:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Accept, say so, close."""
         await receive()
-        await _accept_and_close(DIALECTS["v2"](new_session_id()), NotAvailable(), send)
+        await accept_and_close(DIALECTS["v2"](new_session_id()), NotAvailable(), send)
 
 
 def _headers_of(dialect: Dialect) -> list[tuple[bytes, bytes]]:
@@ -114,7 +114,7 @@ def _ignore(event: ev.Event) -> None:
     """Take an event for a session that has no machine yet."""
 
 
-async def _accept_and_close(
+async def accept_and_close(
     dialect: Dialect, error: ScribewireError, send: Send, *, subprotocol: str | None = None
 ) -> None:
     """Tell a browser, which cannot read an HTTP refusal, in the socket itself."""
@@ -125,7 +125,7 @@ async def _accept_and_close(
     await send({"type": "websocket.close", "code": code, "reason": dialect.close_reason})
 
 
-async def _deny(dialect: Dialect, error: ScribewireError, send: Send) -> None:
+async def deny(dialect: Dialect, error: ScribewireError, send: Send) -> None:
     """Refuse the upgrade with the status and body of the REST side (ASGI extension websocket.http.response)."""
     headers = [(b"content-type", b"application/json"), *_headers_of(dialect)]
     if error.retry_after_s is not None:
@@ -134,4 +134,4 @@ async def _deny(dialect: Dialect, error: ScribewireError, send: Send) -> None:
     await send({"type": "websocket.http.response.body", "body": dialect.refuse(error)})
 
 
-__all__ = ["PATHS", "Unavailable", "Upgrade"]
+__all__ = ["PATHS", "Unavailable", "Upgrade", "accept_and_close"]

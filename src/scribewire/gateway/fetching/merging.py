@@ -11,6 +11,7 @@ import msgspec
 
 from scribewire.core import events as ev
 from scribewire.dialects.base import Dialect
+from scribewire.dialects.scriptix_messages import Loading
 from scribewire.errors import AtCapacity, ScribewireError
 from scribewire.gateway.fetching.source import Source
 from scribewire.gateway.sessions import LiveSession
@@ -20,7 +21,7 @@ from scribewire.gateway.sockets import Message, Receive, Send
 _MAX_WAITING: Final = 4
 _RETRY_AFTER_S: Final = 5
 # Said here: the session begins once there is sound, so its machine never knows of the time before.
-_LOADING: Final = '{"state":"loading"}'
+_LOADING: Final = msgspec.json.encode(Loading()).decode()
 _LISTENING: Final = '{"state":"listening"'
 _STOPPED: Final = '{"state":"stopped"}'
 _OPTIONS: Final = ("partial", "actual_numbers")
