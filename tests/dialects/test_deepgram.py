@@ -81,6 +81,9 @@ def test_a_credential_stands_in_the_header_or_the_subprotocol(headers: dict[str,
         ("encoding=linear16&sample_rate=44100&channels=2", AudioFormat("linear16", 44_100, 2)),
         ("encoding=mulaw&sample_rate=8000", AudioFormat("mulaw", 8_000)),
         ("encoding=opus", AudioFormat("opus", 48_000)),
+        (f"{PCM}&channels=2&multichannel=true", AudioFormat(channels=2, apart=True)),
+        ("multichannel=true&channels=2", AudioFormat("container", 48_000, 1, apart=True)),  # which it says itself
+        ("multichannel=false&encoding=flac&channels=2", AudioFormat("flac", 48_000)),
     ],
 )
 def test_the_query_names_the_audio(query: str, audio: AudioFormat) -> None:
@@ -125,6 +128,7 @@ def test_the_query_names_language_and_model(query: str, language: str | None, ki
         "encoding=linear16&sample_rate=many",
         "encoding=linear16&sample_rate=16000&channels=9",
         "encoding=opus&channels=3",
+        "multichannel=both",
         "interim_results=perhaps",
         "endpointing=soon",
         "utterance_end_ms=0",
@@ -287,12 +291,62 @@ def test_the_start_of_speech_is_told_once_a_segment() -> None:
     ]
 
 
+def test_speech_that_came_to_no_words_has_ended_and_the_next_is_told_too() -> None:
+    dialect = opened("vad_events=true")
+    assert options("vad_events=true").quiet
+    messages = said(
+        dialect,
+        ev.Partial("hm", samples_of_ms(300), 0.5),
+        ev.Quiet(samples_of_ms(200)),  # of the silence before it
+        ev.Partial("hm", samples_of_ms(400), 0.5),
+        ev.Quiet(samples_of_ms(1000)),
+        ev.Partial("bye", samples_of_ms(3300), 0.5),
+        BYE,
+    )
+    assert [message["timestamp"] for message in messages if message["type"] == "SpeechStarted"] == [0.3, 3.3]
+
+
 def test_the_end_of_an_utterance_is_told_once_after_the_gap() -> None:
     dialect = opened("utterance_end_ms=1000")
     assert [message["type"] for message in said(dialect, HI, ev.Quiet(samples_of_ms(1599)))] == ["Results"]
     assert said(dialect, ev.Quiet(samples_of_ms(1600)), ev.Quiet(samples_of_ms(3000))) == [
         {"type": "UtteranceEnd", "channel": [0, 1], "last_word_end": 0.6}
     ]
+
+
+def test_each_channel_is_told_by_itself_under_its_number() -> None:
+    dialect = opened("multichannel=true&vad_events=true&utterance_end_ms=1000")
+    dialect.spread(2)
+    messages: list[tuple[int, ev.Message]] = [(1, HI), (0, BYE), (1, ev.Quiet(samples_of_ms(1600)))]
+    told = [json.loads(text) for channel, message in messages for text in dialect.say_of(channel, message)]
+    assert [(each["type"], each.get("channel_index") or each["channel"]) for each in told] == [
+        ("SpeechStarted", [1, 2]),
+        ("Results", [1, 2]),
+        ("SpeechStarted", [0, 2]),
+        ("Results", [0, 2]),
+        ("UtteranceEnd", [1, 2]),
+    ]
+    assert [(each["start"], each["duration"]) for each in told if each["type"] == "Results"] == [(0.0, 1.0), (0.0, 4.0)]
+
+
+def test_a_finalize_is_answered_by_each_channel() -> None:
+    dialect = opened("multichannel=true")
+    dialect.spread(2)
+    dialect.hear('{"type":"Finalize"}')
+    assert dialect.say_of(1, HI) == ()
+    [held] = dialect.say_of(1, ev.Flushed(None))
+    [empty] = dialect.say_of(0, ev.Flushed(None))
+    assert json.loads(held)["from_finalize"]
+    assert json.loads(empty)["from_finalize"]
+    assert [json.loads(text)["from_finalize"] for text in dialect.say_of(1, BYE)] == [False]
+
+
+def test_the_end_is_told_once_after_the_last_channel() -> None:
+    dialect = opened("multichannel=true")
+    dialect.spread(2)
+    assert dialect.say_of(1, ev.StoppedSaid(samples_of_ms(2500))) == ()
+    [metadata] = dialect.say_of(0, ev.StoppedSaid(samples_of_ms(2400)))
+    assert (json.loads(metadata)["channels"], json.loads(metadata)["duration"]) == (2, 2.5)
 
 
 def test_the_end_is_metadata() -> None:

@@ -477,6 +477,15 @@ def test_an_event_that_is_not_understood_is_an_error_that_names_it(
     assert (error["code"], error["param"], error["event_id"]) == (code, param, event_id)
 
 
+@pytest.mark.parametrize("rate_hz", [-1, 0, 7_999, 48_001, 10**400])
+def test_a_rate_that_no_audio_has_is_an_error_that_names_it_and_the_format_stays(rate_hz: int) -> None:
+    dialect = openai()
+    audio = {"input": {"format": {"type": "audio/pcm", "rate": rate_hz}}}
+    error = complaint(send(dialect, "session.update", session={"type": "transcription", "audio": audio}))
+    assert (error["code"], error["param"]) == ("invalid_value", "session.audio.input.format.rate")
+    assert dialect.audio == AudioFormat(sample_rate_hz=24_000)
+
+
 def test_an_error_of_the_service_is_told_as_one() -> None:
     [event] = said(openai(), ev.Failed(errors.EngineFailed()))
     assert (event["error"]["type"], event["error"]["code"]) == ("server_error", "engine_failed")

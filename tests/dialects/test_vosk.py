@@ -67,7 +67,7 @@ def test_a_key_is_the_password_of_the_url_or_its_only_part() -> None:
     assert credential(":") is None
 
 
-@pytest.mark.parametrize("header", ["", "Bearer sw_key", "Basic", "Basic ?", "Basic /////w=="])
+@pytest.mark.parametrize("header", ["", "Bearer sw_key", "Basic", "Basic ?", "Basic /////w==", "Basic é"])
 def test_any_other_authorization_is_not_its_own(header: str) -> None:
     assert Vosk.identify(Request({"authorization": header})).credential is None
 

@@ -61,7 +61,7 @@ async def streaming(service: Service, **options: Any) -> AsyncIterator[Any]:
         yield stream
 
 
-async def read(stream: Any, *, until: Callable[[Any], bool] = lambda _: False) -> list[Any]:
+async def read(stream: Any, *, until: Callable[[Any], bool | None] = lambda _: False) -> list[Any]:
     """Give what the client makes of the messages up to one, or to the end."""
     messages = []
     async with asyncio.timeout(WITHIN_S):
@@ -209,6 +209,72 @@ async def test_speech_is_understood_in_every_format(service: Service, clips: dic
     messages = await hear(service, make(clip), **query)
     assert share_right(clip.text, text_of(messages)) >= 0.8
     assert messages[-1].duration == pytest.approx(len(clip.pcm) / 32_000, abs=0.1)
+
+
+# --- channels ---------------------------------------------------------------------------------------------------------
+
+
+def _beside(left: Clip, right: Clip, rate_hz: int) -> Int16:
+    """Give two clips as the two channels of one sound, the shorter followed by silence."""
+    both = [_resampled(clip, rate_hz) for clip in (left, right)]
+    length = max(map(len, both))
+    return np.stack([np.pad(one, (0, length - len(one))) for one in both], axis=1)
+
+
+def _of_channel(messages: Sequence[Any], number: int) -> list[ListenV1Results]:
+    return [message for message in results(messages) if message.channel_index == [number, 2]]
+
+
+STEREO: dict[str, tuple[dict[str, Any], Callable[[Int16], bytes]]] = {
+    "linear16 16k": ({**PCM, "channels": "2"}, lambda samples: soxr.resample(samples, 48_000, 16_000).tobytes()),
+    "webm": ({}, lambda samples: contained(samples, rate_hz=48_000, container="webm", codec="libopus")),
+}
+
+
+@pytest.mark.parametrize("name", STEREO)
+async def test_each_channel_has_a_transcript_of_its_own(service: Service, clips: dict[str, Clip], name: str) -> None:
+    query, make = STEREO[name]
+    left, right = clips["rms-train"], clips["awb-weather"]
+    audio = make(_beside(left, right, 48_000))
+    messages = await hear(service, cut(audio, 6_400), **query, multichannel="true", interim_results="true")
+    for number, clip in enumerate((left, right)):
+        assert share_right(clip.text, text_of(_of_channel(messages, number))) >= 0.8
+    *rest, metadata = messages
+    assert isinstance(metadata, ListenV1Metadata)
+    assert metadata.channels == 2
+    assert metadata.duration == pytest.approx(max(len(left.pcm), len(right.pcm)) / 32_000, abs=0.1)
+    assert {tuple(message.channel_index) for message in rest} == {(0, 2), (1, 2)}
+
+
+async def test_a_finalize_is_answered_by_each_channel(service: Service, clips: dict[str, Clip]) -> None:
+    audio = _beside(clips["rms-train"], clips["awb-weather"], 16_000).tobytes()
+    async with streaming(service, **PCM, channels="2", multichannel="true") as stream:
+        for chunk in cut(audio, 6_400):
+            await stream.send_media(chunk)
+        await stream.send_finalize()
+        answered: set[int] = set()
+        while answered != {0, 1}:
+            *_, answer = await read(stream, until=lambda m: isinstance(m, ListenV1Results) and bool(m.from_finalize))
+            answered.add(int(answer.channel_index[0]))
+        await stream.send_close_stream()
+        assert isinstance((await read(stream))[-1], ListenV1Metadata)
+
+
+async def test_a_key_of_one_stream_has_no_two_channels(service: Service) -> None:
+    made = service.call("POST", "/api/v4/keys", json={"name": "one", "scopes": ["realtime"], "max_sessions": 1}).json()
+    client = AsyncDeepgramClient(api_key=made["key"], environment=environment(service))
+    messages: list[Any] = []
+    async with client.listen.v1.connect(model="nova-3", **PCM, channels="2", multichannel="true") as stream:
+        with pytest.raises(ConnectionClosedError) as caught:
+            await read(stream, until=messages.append)
+    assert caught.value.rcvd is not None
+    assert caught.value.rcvd.code == 1013
+    [error] = messages
+    assert isinstance(error, ListenV1Error)
+    assert error.code == "session_limit"
+    async with client.listen.v1.connect(model="nova-3", **PCM) as stream:
+        await stream.send_close_stream()
+        assert isinstance((await read(stream))[-1], ListenV1Metadata)
 
 
 # --- credentials and refusals -----------------------------------------------------------------------------------------

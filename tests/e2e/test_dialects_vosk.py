@@ -142,11 +142,13 @@ async def test_a_telephony_module_that_says_no_rate_and_reads_now_and_then_hears
 ) -> None:
     """Asterisk and FreeSWITCH: 8 kHz without a config, blocks of 3,200 bytes, at most one message read each 20 ms."""
     clip = clips[CLIP]
-    pcm = at_rate(clip.pcm, 8000) + bytes(2 * 16_000)
+    pcm = at_rate(clip.pcm, 8000)
+    speech = [pcm[at : at + BLOCK_BYTES] for at in range(0, len(pcm), BLOCK_BYTES)]
     heard: list[Any] = []
-    async with connect(url_of(service), subprotocols=None) as wire:
-        for at in range(0, len(pcm), BLOCK_BYTES):
-            await wire.send(pcm[at : at + BLOCK_BYTES])
+    async with asyncio.timeout(60), connect(url_of(service), subprotocols=None) as wire:
+        # A caller stays on the line in silence until there is an answer.
+        while speech or not text_of(heard):
+            await wire.send(speech.pop(0) if speech else bytes(BLOCK_BYTES))
             for _ in range(10):
                 try:
                     heard.append(json.loads(await asyncio.wait_for(wire.recv(), 0.02)))

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 Int16 = npt.NDArray[np.int16]
+_LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 16: "hexadecagonal"}
 
 
 def tone(seconds: float, *, rate_hz: int, hz: float = 440.0, peak: float = 8000.0) -> Int16:
@@ -23,12 +24,14 @@ def tone(seconds: float, *, rate_hz: int, hz: float = 440.0, peak: float = 8000.
 
 def frame_of(samples: Int16, *, rate_hz: int) -> av.AudioFrame:
     """Give samples (rows: time; columns, if any: channels) as one frame."""
-    channels = 1 if samples.ndim == 1 else samples.shape[1]
-    frame = av.AudioFrame.from_ndarray(
-        samples.reshape(1, -1), format="s16", layout={1: "mono", 2: "stereo", 6: "5.1"}[channels]
-    )
+    frame = av.AudioFrame.from_ndarray(samples.reshape(1, -1), format="s16", layout=layout_of(samples))
     frame.sample_rate = rate_hz
     return frame
+
+
+def layout_of(samples: Int16) -> str:
+    """Give the name of the layout of samples, as above."""
+    return _LAYOUTS[1 if samples.ndim == 1 else samples.shape[1]]
 
 
 def contained(samples: Int16, *, rate_hz: int, container: str, codec: str) -> bytes:
@@ -36,7 +39,7 @@ def contained(samples: Int16, *, rate_hz: int, container: str, codec: str) -> by
     sink = io.BytesIO()
     options = {"movflags": "frag_keyframe+empty_moov"} if container == "mp4" else {}
     with av.open(sink, "w", format=container, options=options) as file:
-        stream = file.add_stream(codec, rate=rate_hz, layout="mono" if samples.ndim == 1 else "stereo")
+        stream = file.add_stream(codec, rate=rate_hz, layout=layout_of(samples))
         assert isinstance(stream, av.AudioStream)
         resampler = av.AudioResampler(
             format=stream.format, layout=stream.layout, rate=rate_hz, frame_size=stream.codec_context.frame_size or 960

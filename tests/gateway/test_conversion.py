@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Iterable
 from contextlib import suppress
@@ -12,8 +13,10 @@ import pytest
 
 from scribewire.core.audio import AudioFormat, Encoding
 from scribewire.errors import UnsupportedAudio
-from scribewire.gateway.conversion import converter_of
+from scribewire.gateway.conversion import converter_of, split
 from scribewire.gateway.conversion.base import Converter
+from scribewire.gateway.conversion.demuxing import Demuxed
+from tests.gateway.doubles import eventually
 from tests.gateway.encoding import Int16, contained, opus_packets, tone, wav
 
 SECONDS = 1.5
@@ -153,6 +156,71 @@ async def test_a_container_gives_what_it_can_before_its_end() -> None:
     assert len(half) / 32_000 > 20
 
 
+# --- channels apart --------------------------------------------------------------------------------------------------
+
+
+def tones(channels: int, *, rate_hz: int) -> Int16:
+    """Give a tone of its own for each channel: 400 Hz, 500 Hz and so on."""
+    return np.stack([tone(SECONDS, rate_hz=rate_hz, hz=400 + 100 * each) for each in range(channels)], axis=1)
+
+
+async def assert_apart(converter: Converter, chunks: Iterable[bytes], channels: int) -> None:
+    """Give each channel its own tone and nothing of the others, all of the same length."""
+    parts = split((await feed(converter, chunks)).tobytes(), converter.channels)
+    assert len(parts) == channels
+    for each, part in enumerate(parts):
+        middle = np.frombuffer(part, "<i2")[4_000:20_000].astype(float)
+        spectrum = np.abs(np.fft.rfft(middle))
+        assert np.argmax(spectrum) == 400 + 100 * each
+        assert spectrum[400 + 100 * each] ** 2 / np.sum(spectrum**2) > 0.95
+    assert len({len(part) for part in parts}) == 1
+    assert len(parts[0]) / 32_000 == pytest.approx(SECONDS, abs=0.15)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 8])
+@pytest.mark.parametrize("rate_hz", [8_000, 16_000, 48_000])
+async def test_channels_of_samples_may_be_kept_apart(channels: int, rate_hz: int) -> None:
+    audio = tones(channels, rate_hz=rate_hz).tobytes()
+    declared = AudioFormat("linear16", rate_hz, channels, apart=True)
+    await assert_apart(converter_of(declared), cut(audio, most=999), channels)
+
+
+@pytest.mark.parametrize("channels", [2, 5])
+async def test_a_wav_header_says_how_many_channels_are_kept_apart(channels: int) -> None:
+    audio = wav(tones(channels, rate_hz=44_100).tobytes(), rate_hz=44_100, channels=channels)
+    for declared in (AudioFormat("container", apart=True), AudioFormat("linear16", 16_000, 3, apart=True)):
+        await assert_apart(converter_of(declared), cut(audio, most=999), channels)
+
+
+@pytest.mark.parametrize(("name", "channels"), [*((name, 2) for name in COMPRESSED), ("flac", 1), ("flac", 6)])
+async def test_channels_of_a_container_may_be_kept_apart(name: str, channels: int) -> None:
+    container, codec, rate_hz = COMPRESSED[name]
+    audio = contained(tones(channels, rate_hz=rate_hz), rate_hz=rate_hz, container=container, codec=codec)
+    await assert_apart(converter_of(AudioFormat("container", apart=True)), cut(audio, most=3_000), channels)
+
+
+async def test_channels_of_opus_packets_may_be_kept_apart() -> None:
+    packets = opus_packets(tones(2, rate_hz=48_000))
+    await assert_apart(converter_of(AudioFormat("opus", 48_000, 2, apart=True)), packets, 2)
+
+
+async def test_a_container_keeps_the_channels_that_it_began_with() -> None:
+    one = contained(tones(2, rate_hz=44_100), rate_hz=44_100, container="mp3", codec="libmp3lame")
+    two = contained(tone(SECONDS, rate_hz=16_000), rate_hz=16_000, container="mp3", codec="libmp3lame")
+    converter = converter_of(AudioFormat("container", apart=True))
+    samples = await feed(converter, [one, two])
+    assert converter.channels == 2
+    assert len(samples) == pytest.approx(2 * 2 * SECONDS * 16_000, rel=0.1)
+
+
+async def test_more_channels_than_may_be_kept_apart_are_refused_and_mixed_where_they_are_not() -> None:
+    samples = np.stack([tone(SECONDS, rate_hz=16_000)] * 16, axis=1)
+    audio = contained(samples, rate_hz=16_000, container="matroska", codec="pcm_s16le")
+    with pytest.raises(UnsupportedAudio, match="more than 8 channels"):
+        await feed(converter_of(AudioFormat("container", apart=True)), [audio])
+    assert len(await feed(converter_of(AudioFormat("container")), [audio])) == pytest.approx(24_000, abs=200)
+
+
 # --- cuts and drains -------------------------------------------------------------------------------------------------
 
 
@@ -263,6 +331,35 @@ async def test_what_is_broken_is_decoded_or_refused(name: str) -> None:
             broken[chance.randrange(4, len(broken))] = chance.randrange(256)
         with suppress(UnsupportedAudio):
             await feed(converter_of(AudioFormat("container")), cut(bytes(broken), most=2_000))
+
+
+def sizeless(container: str) -> bytes:
+    """Give the beginning of a container, and of something in it that has no end and is no audio."""
+    if container == "mp3":
+        return b"ID3\x03\0\0" + b"\x7f" * 4
+    codec = "libopus" if container == "webm" else "aac"
+    whole = contained(tone(0.1, rate_hz=48_000), rate_hz=48_000, container=container, codec=codec)
+    if container == "mp4":
+        return whole[: whole.index(b"moof") - 4] + (1).to_bytes(4) + b"free" + (1 << 40).to_bytes(8)
+    segment = bytes.fromhex("18538067")
+    return whole[: whole.index(segment)] + segment + b"\x01" + b"\xff" * 7 + b"\xec\x01" + (1 << 40).to_bytes(7)
+
+
+@pytest.mark.parametrize("container", ["mp3", "mp4", "webm"])
+async def test_bytes_that_never_become_audio_are_refused(container: str) -> None:
+    megabyte = bytes(1024 * 1024)
+    with pytest.raises(UnsupportedAudio, match="too much that is no audio"):
+        await feed(converter_of(AudioFormat("container")), [sizeless(container), *[megabyte] * 20])
+
+
+async def test_a_session_that_leaves_while_much_is_decoded_does_not_wait_for_it() -> None:
+    piece = contained(tone(20, rate_hz=44_100), rate_hz=44_100, container="mp3", codec="libmp3lame")
+    converter = Demuxed(AudioFormat("container"), "mp3")
+    converting = asyncio.create_task(converter.convert(piece * 40))
+    await eventually(lambda: converter._decoder._given_bytes)
+    converting.cancel()
+    await converter.close()
+    assert converter._decoder._given_bytes / 32_000 < 600
 
 
 async def test_a_session_that_leaves_in_the_middle_leaves_no_thread() -> None:

@@ -6,6 +6,7 @@ import asyncio
 import shutil
 import socket
 import ssl
+import threading
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,10 @@ from typing import Any
 import pytest
 
 from scribewire.errors import FetchFailed, FetchRefused
-from scribewire.gateway.fetching.calls import Caller
+from scribewire.gateway.fetching.calls import Caller, resolve
 from scribewire.gateway.fetching.rules import Rules
 from scribewire.settings import FetchSettings
+from tests.gateway.doubles import eventually
 from tests.origin import Origin, head, redirect, reply, serving
 from tests.scalers.kube.access import make_certificate, server_side
 
@@ -95,6 +97,28 @@ async def test_of_several_addresses_only_those_that_may_be_called_are(origin: Or
     # Nothing listens on the second, and the first is barred whatever is set.
     names = Names(radio_example=[["169.254.169.254", "127.0.0.2", "127.0.0.1"]])
     assert await get(caller(origin, names), f"http://radio.example:{origin.port}/a") == b"music"
+
+
+async def test_names_that_take_long_keep_nobody_else_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    answer = threading.Event()
+
+    def look_up_slowly(host: str, *_: object, **__: object) -> list[tuple[Any, ...]]:
+        asked.append(host)
+        answer.wait(20)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.1", 80))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up_slowly)
+    lookups = [asyncio.create_task(resolve(f"{number}.example", 80)) for number in range(100)]
+    try:
+        await eventually(lambda: asked)
+        # What the loop itself uses, and the threads of everybody.
+        async with asyncio.timeout(5):
+            await asyncio.get_running_loop().run_in_executor(None, len, "")
+        assert len(asked) < len(lookups)
+    finally:
+        answer.set()
+    assert await asyncio.gather(*lookups) == [["192.0.2.1"]] * 100
 
 
 def has_ipv6() -> bool:

@@ -26,6 +26,7 @@ class AudioFormat:
     encoding: Encoding = "linear16"
     sample_rate_hz: int = SAMPLE_RATE_HZ
     channels: int = 1
+    apart: bool = False  # a session for each channel, rather than all mixed into one
 
 
 def samples_of_s(seconds: float) -> int:

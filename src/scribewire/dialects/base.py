@@ -106,6 +106,13 @@ class Dialect(ABC):
     def say(self, message: ev.Message) -> Sequence[str]:
         """Spell one message, as no text frame, one or some."""
 
+    def spread(self, channels: int) -> None:  # noqa: B027 - most have one
+        """Be told of how many channels the audio is, each with a session of its own; where `audio` keeps them apart."""
+
+    def say_of(self, channel: int, message: ev.Message) -> Sequence[str]:
+        """Spell one message of the session of a channel, counted from 0; only one has several."""
+        return self.say(message)
+
     def refuse(self, error: ScribewireError) -> bytes:
         """Give the JSON body with which an upgrade is refused."""
         return msgspec.json.encode({"detail": str(error)})

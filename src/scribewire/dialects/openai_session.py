@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType
 
-from scribewire.core.audio import AudioFormat, Encoding
+from scribewire.core.audio import MAX_RATE_HZ, MIN_RATE_HZ, AudioFormat, Encoding
 from scribewire.dialects.vocabulary import fit_vocabulary
 
 PCM_RATE_HZ: Final = 24_000
@@ -37,7 +37,7 @@ class Format(Struct):
     """`audio.input.format`. The protocol knows 24 kHz alone; other rates are taken too."""
 
     type: Literal["audio/pcm", "audio/pcmu", "audio/pcma"] = "audio/pcm"
-    rate: int | None = None
+    rate: Annotated[int, Meta(ge=MIN_RATE_HZ, le=MAX_RATE_HZ)] | None = None
 
 
 class Transcription(Struct):

@@ -9,7 +9,6 @@ Source: github.com/alphacep/vosk-server, websocket/asr_server.py.
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -56,7 +55,7 @@ class Vosk(Dialect):
             return Identity()
         try:
             user, _, password = base64.b64decode(encoded, validate=True).decode().partition(":")
-        except (binascii.Error, UnicodeDecodeError):
+        except ValueError:  # also what is beyond ASCII, as a header may be
             return Identity()
         return Identity(password or user or None)
 

@@ -1,7 +1,8 @@
-"""Sockets: the shell of the session machine. Reads the socket and the link into events, carries out its commands.
+"""Sockets: one WebSocket. Reads its frames into events for its channels, and writes what these say.
 
-One task reads, one writes, a timer wakes; each gives its event to `deliver`, which runs the machine and carries out
-what it says before it returns. So there is one order of events and no lock.
+One task reads, one writes. Most sockets have one channel; those whose dialect keeps channels apart have a session for
+each, and these are one conversation all the same: they hear the same messages, fail together, and close the socket when
+the last has ended.
 """
 
 from __future__ import annotations
@@ -9,23 +10,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, MutableMapping
-from dataclasses import replace
-from functools import partial
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from scribewire import frames
 from scribewire.core import events as ev
-from scribewire.core.session import Session
-from scribewire.core.transitions import State
 from scribewire.dialects.base import Answer, Dialect, Encoded
-from scribewire.errors import NotAuthenticated, ScribewireError
-from scribewire.gateway.conversion import Converter, converter_of
-from scribewire.gateway.lag import LagMeter
-from scribewire.gateway.link import RemoteStream, StreamRequest
+from scribewire.errors import ScribewireError, ServiceStopping
+from scribewire.gateway.channels import Asked, Channel
+from scribewire.gateway.conversion import Converter, converter_of, split
 from scribewire.gateway.services import Services
 from scribewire.gateway.sessions import LiveSession
-from scribewire.gateway.shares import Showing
 
 log = logging.getLogger(__name__)
 
@@ -41,8 +36,16 @@ CLOSE_WAIT_S: Final = 5.0
 _FRAMES_A_TURN: Final = 32
 
 
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    """A channel's message that is not written yet."""
+
+    channel: int
+    message: ev.Message
+
+
 class Socket:
-    """One accepted WebSocket and its session."""
+    """One accepted WebSocket and its sessions."""
 
     def __init__(
         self,
@@ -62,104 +65,116 @@ class Socket:
         self._grant = grant
         self._converter: Converter | None = None
 
-        self._loop = asyncio.get_running_loop()
-        limits = services.session_limits
-        if not dialect.keyed_later:
-            # Whoever waits here has shown a key: a bridge may open its socket long before somebody speaks.
-            limits = replace(limits, start_wait_s=limits.idle_s)
-        self._machine = Session(limits, now=self._loop.time())
-        self._inbox: deque[ev.Event] = deque()
-        self._delivering = False
-        self._timer: asyncio.Handle | None = None
-        self._timer_at_s = 0.0
+        self._channels: list[Channel] = []
+        self._started: ev.Started | None = None
+        self._error: ScribewireError | None = None  # the last that was told
+        self._failed = False
 
-        self._outbox: deque[ev.Message | Answer] = deque()
+        self._outbox: deque[_Waiting | Answer] = deque()
+        self._newest: dict[int, _Waiting] = {}  # of each channel, while nothing later of it waits
         self._written = asyncio.Event()
-        self._close_code: int | None = None
+        self._close_codes: list[int] = []
+        self._paused: set[Channel] = set()
         self._may_read = asyncio.Event()
         self._may_read.set()
 
-        self._remote: RemoteStream | None = None
-        self._task: asyncio.Task[None] | None = None  # admission, then each opening: never two at once
-        self._showing: Showing | None = None
-        self._lag = LagMeter()
         self._reader: asyncio.Task[None] | None = None
         self._writer: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
-        """Hold the conversation, from the accepted socket to the filed report."""
-        self._live.deliver = self.deliver
-        self._services.sessions.enter(self._live)
+        """Hold the conversation, from the accepted socket to the filed reports."""
+        self._add_channel(self._live, self._grant)
         self._reader = asyncio.create_task(self._read())
         self._writer = asyncio.create_task(self._write())
+        audio = self._dialect.audio
+        self._widen(audio.channels if audio.apart else 1)
         for event in self._dialect.begin():
             if isinstance(event, Answer):
                 self._put(event)
             else:
-                self.deliver(event)
-        self._set_timer()
+                self._deliver(event)
         try:
             await asyncio.wait({self._reader, self._writer}, return_when=asyncio.FIRST_COMPLETED)
-            if self._close_code is not None:
+            if self._closing:
                 await asyncio.wait({self._writer}, timeout=CLOSE_WAIT_S)
         finally:
-            self.deliver(ev.ClientGone())
+            self._deliver(ev.ClientGone())
             await self._release()
-            self._services.sessions.leave(self._live)
-            if self._showing is not None:
-                self._showing.end()
+            for channel in self._channels:
+                channel.leave()
 
     async def _release(self) -> None:
-        tasks = [task for task in (self._reader, self._writer, self._task) if task is not None]
+        tasks = [task for task in (self._reader, self._writer) if task is not None]
         for task in tasks:
             task.cancel()
         for outcome in await asyncio.gather(*tasks, return_exceptions=True):
             if isinstance(outcome, Exception):
-                log.error("a session broke", exc_info=outcome, extra={"session_id": self._live.session_id})
+                log.error("a socket broke", exc_info=outcome, extra={"session_id": self._live.session_id})
+        for channel in self._channels:
+            await channel.release()
         await self._close_converter()
-        if self._timer is not None:
-            self._timer.cancel()
 
-    # --- events in ---------------------------------------------------------------------------------------------------
+    # --- channels ----------------------------------------------------------------------------------------------------
 
-    def deliver(self, event: ev.Event) -> None:
-        """Run the machine and carry out its commands. An event that a command gives rise to waits its turn."""
-        self._inbox.append(event)
-        if self._delivering:
+    def _add_channel(self, live: LiveSession, grant: ev.Grant | None) -> None:
+        channel = Channel(
+            len(self._channels),
+            live=live,
+            dialect=self._dialect,
+            services=self._services,
+            grant=grant,
+            ask=self._do,
+        )
+        self._channels.append(channel)
+
+    def _widen(self, count: int) -> None:
+        """Have a session for each channel. When one of them may not be, none may."""
+        first = len(self._channels)
+        if count <= first or self._channels[0].closed:
             return
-        self._delivering = True
+        sessions = self._services.sessions
         try:
-            while self._inbox:
-                for command in self._machine.receive(self._inbox.popleft(), self._loop.time()):
-                    self._carry_out(command)
-        finally:
-            self._delivering = False
-        self._set_timer()
+            if sessions.stopping:
+                raise ServiceStopping
+            for number in range(first, count):
+                sessions.check_room()
+                live = LiveSession(
+                    session_id=f"{self._live.session_id}-{number}",
+                    deliver=self._live.deliver,
+                    dialect=self._live.dialect,
+                    started_at=self._live.started_at,
+                )
+                # The first session spends the ticket for all of them.
+                self._add_channel(live, self._grant and replace(self._grant, ticket=None))
+        except ScribewireError as error:
+            self._deliver(ev.Denied(error))
+            return
+        self._dialect.spread(count)
+        if self._started is not None:
+            for channel in self._channels[first:]:
+                channel.deliver(self._started)
 
-    def _set_timer(self) -> None:
-        """Wake at the deadline. One that moved later is left to fire early: cheaper than a timer a frame."""
-        deadline = self._machine.deadline
-        if deadline is not None and (self._timer is None or deadline < self._timer_at_s):
-            if self._timer is not None:
-                self._timer.cancel()
-            self._timer, self._timer_at_s = self._loop.call_at(deadline, self._wake), deadline
+    def _deliver(self, event: ev.Event) -> None:
+        """Deliver what all channels hear; of a complaint one is enough."""
+        if isinstance(event, ev.Started):
+            self._started = event
+        for channel in self._channels[:1] if isinstance(event, ev.Misspoke) else tuple(self._channels):
+            channel.deliver(event)
 
-    def _wake(self) -> None:
-        self._timer = None
-        deadline = self._machine.deadline
-        if deadline is not None and deadline <= self._loop.time():
-            self.deliver(ev.Woken())
-        else:
-            self._set_timer()
+    @property
+    def _closing(self) -> bool:
+        return len(self._close_codes) == len(self._channels)
+
+    # --- in ----------------------------------------------------------------------------------------------------------
 
     async def _read(self) -> None:
         frames_read = 0
-        while self._machine.state is not State.CLOSED:
+        while not all(channel.closed for channel in self._channels):
             if not self._may_read.is_set():
                 await self._may_read.wait()
             message = await self._receive()
             if message["type"] == "websocket.disconnect":
-                self.deliver(ev.ClientGone())
+                self._deliver(ev.ClientGone())
                 return
             frame = message.get("bytes")
             for heard in self._dialect.hear(message["text"] if frame is None else frame):
@@ -170,27 +185,39 @@ class Socket:
 
     async def _take(self, heard: ev.Event | Encoded | Answer) -> None:
         """Deliver what a frame says; audio of another format once it is converted, with its tail before an end."""
-        if isinstance(heard, Answer):
-            self._put(heard)
-            return
-        if isinstance(heard, Encoded):
-            heard = ev.AudioReceived(await self._convert(heard.chunk))
-        elif isinstance(heard, ev.Stopped | ev.FlushAsked) and self._converter is not None:
-            self.deliver(ev.AudioReceived(await self._drain(last=isinstance(heard, ev.Stopped))))
-        self.deliver(heard)
-        if isinstance(heard, ev.AudioReceived):
-            self._live.received_samples = self._machine.kept.end_sample
-            self._lag.arrived(self._live.received_samples, self._loop.time())
+        match heard:
+            case Answer():
+                self._put(heard)
+            case Encoded():
+                self._hear(await self._convert(heard.chunk))
+            case ev.AudioReceived():
+                self._hear(heard.pcm)
+            case _:
+                if isinstance(heard, ev.Stopped | ev.FlushAsked) and self._converter is not None:
+                    self._hear(await self._drain(last=isinstance(heard, ev.Stopped)))
+                self._deliver(heard)
+
+    def _hear(self, pcm: bytes) -> None:
+        """Give each channel its own of interleaved samples; those without any hear that the client lives."""
+        parts = [pcm]
+        if self._converter is not None and self._converter.channels > 1:
+            parts = split(pcm, self._converter.channels)
+            self._widen(len(parts))
+        parts += [b""] * (len(self._channels) - len(parts))
+        for channel, part in zip(self._channels, parts, strict=False):
+            channel.hear(part)
 
     async def _convert(self, chunk: bytes) -> bytes:
-        audio = self._dialect.audio
+        audio, rest = self._dialect.audio, b""
         try:
             if self._converter is None or self._converter.audio != audio:
-                await self._close_converter()
+                if self._converter is not None:
+                    rest = await self._converter.drain(last=True)
+                    await self._converter.close()
                 self._converter = converter_of(audio)
-            return await self._converter.convert(chunk)
+            return rest + await self._converter.convert(chunk)
         except ScribewireError as error:
-            self.deliver(ev.Denied(error))
+            self._deliver(ev.Denied(error))
             return b""
 
     async def _drain(self, *, last: bool) -> bytes:
@@ -198,72 +225,68 @@ class Socket:
         try:
             return await self._converter.drain(last=last)
         except ScribewireError as error:
-            self.deliver(ev.Denied(error))
+            self._deliver(ev.Denied(error))
             return b""
 
     async def _close_converter(self) -> None:
         if self._converter is not None:
             await self._converter.close()
 
-    def _hear(self, stream: int, frame: frames.Frame) -> None:
-        """Take what the link says of a stream."""
-        event = _translate(stream, frame)
-        if isinstance(event, ev.PartialHeard):
-            lag_s = self._live.lag_s = self._lag.lag_s(event.sample, self._loop.time())
-            if lag_s is not None:
-                self._services.metrics.partial_lag_s.observe(lag_s)
-        if event is not None:
-            self.deliver(event)
+    # --- out ---------------------------------------------------------------------------------------------------------
 
-    # --- commands out ------------------------------------------------------------------------------------------------
-
-    def _carry_out(self, command: ev.Command) -> None:  # noqa: C901 - one line a command
-        match command:
-            case ev.FeedStream():
-                if self._remote is not None:
-                    self._remote.feed(command.pcm)
-            case ev.Final():
-                if self._showing is not None:
-                    self._showing.tell(command)
-                self._put(command)
-            case ev.Partial() | ev.Quiet():
-                if self._showing is not None and isinstance(command, ev.Partial):
-                    self._showing.tell(command)
-                if self._outbox and type(self._outbox[-1]) is type(command):
-                    self._outbox[-1] = command
-                else:
-                    self._put(command)
-            case ev.Admit():
-                self._task = asyncio.create_task(self._admit(command))
-            case ev.OpenStream():
-                self._task = asyncio.create_task(self._open(command))
-            case ev.FlushStream():
-                if self._remote is not None:
-                    self._remote.flush(command.mark)
-            case ev.FinishStream():
-                if self._remote is not None:
-                    self._remote.finish()
-            case ev.AbortStream():
-                self._abort()
+    def _do(self, channel: Channel, asked: Asked) -> None:
+        """Do what the session of a channel asks for."""
+        match asked:
             case ev.PauseReading():
+                self._paused.add(channel)
                 self._may_read.clear()
             case ev.ResumeReading():
-                self._may_read.set()
+                self._read_on(channel)
             case ev.CloseSocket():
-                self._close_code = command.code
-                self._written.set()
-                self._loop.call_later(CLOSE_WAIT_S, self._give_up_writing)
+                self._close_codes.append(asked.code)
+                if self._closing:
+                    self._written.set()
+                    asyncio.get_running_loop().call_later(CLOSE_WAIT_S, self._give_up_writing)
             case ev.FileReport():
-                self._may_read.set()
-                self._services.sessions.file(self._live, command.report)
+                self._read_on(channel)
+                if asked.report.error_code is not None:
+                    self._fail_others()
+            case ev.Failed():
+                self._error = asked.error
+                self._say(channel.number, asked)
             case _:
-                self._put(command)
+                self._say(channel.number, asked)
 
-    def _put(self, message: ev.Message | Answer) -> None:
-        self._outbox.append(message)
+    def _fail_others(self) -> None:
+        """End the other sessions for what ended one, which was told already."""
+        if self._failed or self._error is None:
+            return
+        self._failed = True
+        for channel in self._channels:
+            channel.deliver(ev.Denied(self._error))
+
+    def _read_on(self, channel: Channel) -> None:
+        self._paused.discard(channel)
+        if not self._paused:
+            self._may_read.set()
+
+    def _say(self, channel: int, message: ev.Message) -> None:
+        if self._failed:
+            return
+        newest = self._newest.get(channel)
+        if newest is not None and isinstance(message, ev.Partial | ev.Quiet) and type(newest.message) is type(message):
+            newest.message = message
+            return
+        self._newest[channel] = waiting = _Waiting(channel, message)
+        self._put(waiting)
+
+    def _put(self, waiting: _Waiting | Answer) -> None:
+        if isinstance(waiting, Answer):
+            self._newest.clear()  # nothing is moved past it
+        self._outbox.append(waiting)
         self._written.set()
         if len(self._outbox) == MAX_OUTBOX:
-            self.deliver(ev.ReaderStuck())
+            self._deliver(ev.ReaderStuck())
 
     async def _write(self) -> None:
         try:
@@ -271,88 +294,22 @@ class Socket:
                 await self._written.wait()
                 self._written.clear()
                 while self._outbox:
-                    message = self._outbox.popleft()
-                    for text in (message.text,) if isinstance(message, Answer) else self._dialect.say(message):
+                    for text in self._spell(self._outbox.popleft()):
                         await self._send({"type": "websocket.send", "text": text})
-                if self._close_code is not None:
-                    code, reason = self._dialect.close_code(self._close_code), self._dialect.close_reason
+                if self._closing:
+                    code, reason = self._dialect.close_code(max(self._close_codes)), self._dialect.close_reason
                     await self._send({"type": "websocket.close", "code": code, "reason": reason})
                     return
         except OSError:  # the server's way to say that the client is gone
-            self.deliver(ev.ClientGone())
+            self._deliver(ev.ClientGone())
+
+    def _spell(self, waiting: _Waiting | Answer) -> Sequence[str]:
+        if isinstance(waiting, Answer):
+            return (waiting.text,)
+        if self._newest.get(waiting.channel) is waiting:
+            del self._newest[waiting.channel]
+        return self._dialect.say_of(waiting.channel, waiting.message)
 
     def _give_up_writing(self) -> None:
         if self._writer is not None:
             self._writer.cancel()
-
-    async def _admit(self, command: ev.Admit) -> None:
-        try:
-            if self._grant is None:
-                if command.options.key is None:
-                    raise NotAuthenticated
-                origin = self._dialect.request.headers.get("origin")
-                self._grant = await self._services.grant_realtime(command.options.key, origin)
-            asked = {"language": self._dialect.language, "kind": self._dialect.type}
-            self._live.profile = self._services.choose(self._grant, **asked)
-            await self._services.sessions.admit(self._live, self._grant)
-            if self._grant.ticket is not None:
-                await self._services.tickets.spend(self._grant.ticket)
-            if self._grant.share is not None:
-                self._showing = self._services.shares.show(self._grant.share, self._live.session_id)
-        except ScribewireError as error:
-            self.deliver(ev.Denied(error))
-        else:
-            self.deliver(ev.Admitted(self._grant))
-
-    async def _open(self, command: ev.OpenStream) -> None:
-        profile = self._live.profile
-        assert profile is not None
-        request = StreamRequest(
-            session=self._live.session_id,
-            language=profile.language,
-            type=profile.type,
-            first_sample=command.first_sample,
-            partial=command.partial,
-            actual_numbers=command.actual_numbers,
-            resume=command.resume,
-            replacement=command.replacement,
-            vocabulary=command.vocabulary,
-            key_id=self._live.key_id or "",
-        )
-        try:
-            self._remote = await self._services.fleet.open_stream(request, partial(self._hear, command.stream))
-        except ScribewireError as error:
-            self.deliver(ev.StreamRefused(command.stream, error))
-        else:
-            self._live.worker = self._remote.worker
-            self.deliver(ev.StreamOpened(command.stream))
-
-    def _abort(self) -> None:
-        if self._remote is not None:
-            self._remote.abort()
-            self._remote = None
-        if self._task is not None and self._task is not asyncio.current_task():
-            self._task.cancel()
-
-
-def _translate(stream: int, frame: frames.Frame) -> ev.Event | None:
-    match frame:
-        case frames.PartialResult():
-            return ev.PartialHeard(stream, frame.text, frame.sample, frame.stability)
-        case frames.FinalResult():
-            words = tuple(ev.Word(*word) for word in frame.words)
-            return ev.FinalHeard(stream, words, frame.sample, frame.resume)
-        case frames.Consumed():
-            return ev.AudioConsumed(stream, frame.sample)
-        case frames.Settled():
-            return ev.AudioSettled(stream, frame.sample, frame.resume)
-        case frames.Flushed():
-            return ev.FlushDone(stream, frame.mark)
-        case frames.Finished():
-            return ev.StreamFinished(stream)
-        case frames.Broken():
-            return ev.StreamLost(stream, frame.reason)
-        case frames.Draining():
-            return ev.StreamDraining(stream)
-        case _:
-            return None

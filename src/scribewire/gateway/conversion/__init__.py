@@ -1,4 +1,4 @@
-"""Conversion: a client's audio, whatever its format, as the one format inside."""
+"""Conversion: a client's audio, whatever its format, as the one format inside, for one channel or for each."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Final
 
 from scribewire.core.audio import MAX_CHANNELS, MAX_RATE_HZ, MIN_RATE_HZ, AudioFormat
 from scribewire.errors import UnsupportedAudio
-from scribewire.gateway.conversion.base import Converter, Plain
+from scribewire.gateway.conversion.base import Converter, Plain, split
 from scribewire.gateway.conversion.sniffing import Sniffing
 
 # What an Opus packet can hold (RFC 6716 section 2.1.5); more takes a container.
@@ -28,4 +28,4 @@ def converter_of(audio: AudioFormat) -> Converter:
     return Sniffing(audio)
 
 
-__all__ = ["Converter", "Plain", "converter_of"]
+__all__ = ["Converter", "Plain", "converter_of", "split"]

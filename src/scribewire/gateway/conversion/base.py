@@ -8,6 +8,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
+import numpy as np
+
 from scribewire.core.audio import AudioFormat
 
 # Some hundred microseconds of work at most; a hop to a thread and back takes as long.
@@ -16,14 +18,19 @@ _POOL: Final = ThreadPoolExecutor(2, thread_name_prefix="conversion")
 
 
 class Converter(ABC):
-    """One session's audio of one format. What it gives does not depend on how the audio was cut."""
+    """One socket's audio of one format. What it gives does not depend on how the audio was cut."""
 
     def __init__(self, audio: AudioFormat) -> None:
         self.audio = audio
 
+    @property
+    def channels(self) -> int:
+        """Give how many, interleaved, there are in what it gives. It is certain with the first of that."""
+        return self.audio.channels if self.audio.apart else 1
+
     @abstractmethod
     async def convert(self, chunk: bytes) -> bytes:
-        """Give the samples that are now certain: s16le, 16 kHz, mono.
+        """Give the samples that are now certain: s16le, 16 kHz.
 
         Raises UnsupportedAudio.
         """
@@ -47,6 +54,14 @@ class Plain(Converter):
 
     async def drain(self, *, last: bool) -> bytes:
         return b""
+
+
+def split(pcm: bytes, channels: int) -> list[bytes]:
+    """Give each channel of interleaved s16le by itself."""
+    if channels == 1:
+        return [pcm]
+    samples = np.frombuffer(pcm, "<i2").reshape(-1, channels)
+    return [samples[:, channel].tobytes() for channel in range(channels)]
 
 
 async def run_aside(work: Callable[[bytes], bytes], chunk: bytes) -> bytes:

@@ -16,7 +16,7 @@ from typing import Final
 
 import av
 
-from scribewire.core.audio import SAMPLE_BYTES, SAMPLE_RATE_HZ, AudioFormat
+from scribewire.core.audio import MAX_CHANNELS, SAMPLE_BYTES, SAMPLE_RATE_HZ, AudioFormat
 from scribewire.errors import UnsupportedAudio
 from scribewire.gateway.conversion.base import Converter
 
@@ -30,6 +30,9 @@ _MIN_BYTES_PER_S: Final = 32
 _HEAD_START_S: Final = 60
 _MAX_STEP_S: Final = 900
 _SECOND_BYTES: Final = SAMPLE_RATE_HZ * SAMPLE_BYTES
+# What a container may hold before its sound, or beside it, from one piece of sound to the next: the index of a long
+# MP4, the picture of a song, the frames of a film.
+_MAX_SILENT_BYTES: Final = 16 * 1024 * 1024
 # Packets on end; of the shortest kind a quarter of a second.
 _MAX_BROKEN: Final = 100
 # The least that is probed: a second of audio would be waiting for its end.
@@ -41,7 +44,11 @@ class Demuxed(Converter):
 
     def __init__(self, audio: AudioFormat, container: str) -> None:
         super().__init__(audio)
-        self._decoder = _Decoder(container)
+        self._decoder = _Decoder(container, apart=audio.apart)
+
+    @property
+    def channels(self) -> int:
+        return self._decoder.channels
 
     async def convert(self, chunk: bytes) -> bytes:
         return await self._decoder.step(chunk) if chunk else b""
@@ -66,21 +73,29 @@ class _Step:
 class _Decoder:
     """A thread that decodes. Each chunk that it is given is answered by one step, the empty one by the last."""
 
-    def __init__(self, container: str) -> None:
+    def __init__(self, container: str, *, apart: bool) -> None:
         self._loop = asyncio.get_running_loop()
         self._thread: Thread | None = None
         self._chunks: queue.SimpleQueue[bytes] = queue.SimpleQueue()  # never more than two: one, and the end
         self._steps: asyncio.Queue[_Step] = asyncio.Queue()
         self._over = False
+        self._left = False
         # The thread's own from here on.
         self._container = container
+        self._resampler = _Resampler(apart=apart)
         self._held = memoryview(b"")
         self._at_end = False
         self._taken_bytes = 0
+        self._silent_bytes = 0
         self._given_bytes = 0
         self._pcm: list[bytes] = []
         self._step_bytes = 0
         self._broken = 0
+
+    @property
+    def channels(self) -> int:
+        """Give how many there are in the samples so far, 1 before there are any."""
+        return self._resampler.channels
 
     async def step(self, chunk: bytes) -> bytes:
         """Decode as far as a chunk goes. After the last step there is nothing.
@@ -107,6 +122,7 @@ class _Decoder:
         """Let the thread end, whatever it is at."""
         if self._thread is None or self._over:
             return
+        self._left = True
         self._chunks.put(b"")
         try:
             async with asyncio.timeout(_WORK_WAIT_S):
@@ -122,14 +138,21 @@ class _Decoder:
         while not self._held and not self._at_end:
             if self._taken_bytes:
                 self._answer()
-            chunk = self._chunks.get()
-            self._held = memoryview(chunk)
-            self._at_end = not chunk
-            self._taken_bytes += len(chunk)
-            self._step_bytes = 0
+            self._take(self._chunks.get())
         part = bytes(self._held[:count])
         self._held = self._held[len(part) :]
         return part
+
+    def _take(self, chunk: bytes) -> None:
+        self._held = memoryview(chunk)
+        self._at_end = not chunk
+        self._taken_bytes += len(chunk)
+        self._step_bytes = 0
+        self._silent_bytes += len(chunk)
+        if self._silent_bytes > _MAX_SILENT_BYTES:
+            # The library may read on before it fails.
+            self._held, self._at_end = memoryview(b""), True
+            raise UnsupportedAudio(f"The {self._container} container holds too much that is no audio.")
 
     def _run(self) -> None:
         error: UnsupportedAudio | None = UnsupportedAudio(f"The {self._container} audio cannot be decoded.")
@@ -145,11 +168,13 @@ class _Decoder:
             self._answer(error, last=True)
 
     def _decode(self) -> None:
-        resampler = _Resampler()
+        resampler = self._resampler
         with av.open(self, mode="r", format=self._container, options=_OPTIONS, metadata_errors="ignore") as file:
             if not file.streams.audio:
                 raise UnsupportedAudio(f"The {self._container} container holds no audio.")
             for packet in file.demux(file.streams.audio[0]):
+                if self._left:
+                    return
                 for frame in self._decode_packet(packet):
                     for block in resampler.push(frame):
                         self._keep(block)
@@ -169,8 +194,9 @@ class _Decoder:
         return frames
 
     def _keep(self, block: av.AudioFrame) -> None:
-        pcm = bytes(block.planes[0])[: block.samples * SAMPLE_BYTES]
+        pcm = bytes(block.planes[0])[: block.samples * SAMPLE_BYTES * self.channels]
         self._pcm.append(pcm)
+        self._silent_bytes = 0
         self._given_bytes += len(pcm)
         self._step_bytes += len(pcm)
         allowed_s = _HEAD_START_S + self._taken_bytes / _MIN_BYTES_PER_S
@@ -185,19 +211,31 @@ class _Decoder:
 
 
 class _Resampler:
-    """PyAV's, begun anew where the audio's format changes, as it may from one song of a radio to the next."""
+    """PyAV's, begun anew where the audio's format changes, as it may from one song of a radio to the next.
 
-    def __init__(self) -> None:
+    What it gives has one channel, or, `apart`, as many as the audio begins with.
+    """
+
+    def __init__(self, *, apart: bool) -> None:
+        self.channels = 1
+        self._layout: av.AudioLayout | None = None if apart else av.AudioLayout("mono")
         self._resampler: av.AudioResampler | None = None
         self._format: tuple[str, str, int] | None = None
 
     def push(self, frame: av.AudioFrame) -> list[av.AudioFrame]:
-        """Give what is now certain: s16, 16 kHz, mono."""
+        """Give what is now certain: s16, 16 kHz.
+
+        Raises UnsupportedAudio when there are more channels than may be kept apart.
+        """
         found = (frame.format.name, frame.layout.name, frame.sample_rate)
         rest: list[av.AudioFrame] = []
         if self._resampler is None or found != self._format:
             rest = self.drain()
-            self._resampler = av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE_HZ)
+            layout = self._layout = self._layout or frame.layout
+            self.channels = layout.nb_channels
+            if self.channels > MAX_CHANNELS:
+                raise UnsupportedAudio(f"The audio has more than {MAX_CHANNELS} channels.")
+            self._resampler = av.AudioResampler(format="s16", layout=layout, rate=SAMPLE_RATE_HZ)
             self._format = found
         return rest + self._resampler.resample(frame)
 

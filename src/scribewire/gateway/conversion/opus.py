@@ -10,7 +10,7 @@ import numpy as np
 from scribewire.core.audio import AudioFormat
 from scribewire.errors import UnsupportedAudio
 from scribewire.gateway.conversion.base import Converter
-from scribewire.gateway.conversion.resampling import Resampler, Samples, mix
+from scribewire.gateway.conversion.resampling import Resampler, Samples, arrange
 
 # What the decoder gives, whatever the packet was made from.
 _RATE_HZ: Final = 48_000
@@ -26,7 +26,7 @@ class OpusPackets(Converter):
         self._decoder = av.CodecContext.create("libopus", "r")
         self._decoder.sample_rate = _RATE_HZ
         self._decoder.layout = "mono" if audio.channels == 1 else "stereo"
-        self._resampler = Resampler(_RATE_HZ)
+        self._resampler = Resampler(_RATE_HZ, self.channels)
 
     async def convert(self, chunk: bytes) -> bytes:
         # Thirty microseconds for 20 ms: a thread would take longer.
@@ -38,12 +38,11 @@ class OpusPackets(Converter):
             frames = self._decoder.decode(av.Packet(chunk))
         except av.FFmpegError as error:
             raise UnsupportedAudio("The frame is no Opus packet.") from error
-        return b"".join([self._resampler.push(_samples_of(frame)) for frame in frames])
+        return b"".join([self._resampler.push(self._samples_of(frame)) for frame in frames])
 
     async def drain(self, *, last: bool) -> bytes:
         return self._resampler.drain()
 
-
-def _samples_of(frame: av.AudioFrame) -> Samples:
-    """Give one channel of the decoder's interleaved s16."""
-    return mix(frame.to_ndarray().ravel().astype(np.float32), frame.layout.nb_channels)
+    def _samples_of(self, frame: av.AudioFrame) -> Samples:
+        interleaved = frame.to_ndarray().ravel().astype(np.float32)
+        return arrange(interleaved, frame.layout.nb_channels, apart=self.channels > 1)

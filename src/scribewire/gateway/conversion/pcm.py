@@ -1,4 +1,4 @@
-"""PCM: linear, µ-law and A-law samples of any rate, one channel or more mixed into one."""
+"""PCM: linear, µ-law and A-law samples of any rate and number of channels."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from scribewire.core.audio import AudioFormat
 from scribewire.gateway.conversion.base import Converter, run_aside
-from scribewire.gateway.conversion.resampling import Resampler, Samples, mix
+from scribewire.gateway.conversion.resampling import Resampler, Samples, arrange
 
 
 def _expand_mulaw() -> Samples:
@@ -39,7 +39,7 @@ class Pcm(Converter):
         self._table = _COMPANDED.get(audio.encoding)
         self._frame_bytes = audio.channels * (2 if self._table is None else 1)
         self._held = b""
-        self._resampler = Resampler(audio.sample_rate_hz)
+        self._resampler = Resampler(audio.sample_rate_hz, self.channels)
 
     async def convert(self, chunk: bytes) -> bytes:
         return await run_aside(self._convert, chunk)
@@ -51,8 +51,8 @@ class Pcm(Converter):
         held = self._held + chunk
         whole = len(held) - len(held) % self._frame_bytes
         self._held = held[whole:]
-        return self._resampler.push(self._mix(np.frombuffer(held[:whole], np.uint8)))
+        return self._resampler.push(self._expand(np.frombuffer(held[:whole], np.uint8)))
 
-    def _mix(self, raw: npt.NDArray[np.uint8]) -> Samples:
+    def _expand(self, raw: npt.NDArray[np.uint8]) -> Samples:
         samples = raw.view("<i2").astype(np.float32) if self._table is None else self._table[raw]
-        return mix(samples, self.audio.channels)
+        return arrange(samples, self.audio.channels, apart=self.channels > 1)

@@ -26,6 +26,10 @@ class Sniffing(Converter):
         self._head = b""
         self._chosen: Converter | None = None
 
+    @property
+    def channels(self) -> int:
+        return self._chosen.channels if self._chosen is not None else super().channels
+
     async def convert(self, chunk: bytes) -> bytes:
         if self._chosen is not None:
             return await self._chosen.convert(chunk)

@@ -25,6 +25,10 @@ class Wav(Converter):
         self._intake = Intake(self._take_format)
         self._samples: Pcm | None = None
 
+    @property
+    def channels(self) -> int:
+        return self._samples.channels if self._samples is not None else super().channels
+
     async def convert(self, chunk: bytes) -> bytes:
         samples = self._intake.push(chunk)
         if self._samples is not None:
@@ -43,4 +47,4 @@ class Wav(Converter):
                 f"The WAV header announces {found}; "
                 f"send 16-bit PCM, mu-law or A-law of {MIN_RATE_HZ} to {MAX_RATE_HZ} Hz."
             )
-        self._samples = Pcm(AudioFormat(encoding, found.rate_hz, found.channels))
+        self._samples = Pcm(AudioFormat(encoding, found.rate_hz, found.channels, self.audio.apart))

@@ -6,7 +6,9 @@ import asyncio
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import partial
 from ipaddress import ip_address
 from typing import Final
 
@@ -24,6 +26,10 @@ _MAX_REDIRECTS: Final = 5
 _MAX_ADDRESSES: Final = 4
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _WAIT_S: Final = 10.0  # for a connection, and for each next part of an answer until the session's own bounds count
+
+
+# Apart from the loop's own, where names of ours are looked up too: a client chooses these, and some take their time.
+_LOOKUPS: Final = ThreadPoolExecutor(4, thread_name_prefix="lookup")
 
 
 class Answer:
@@ -69,7 +75,8 @@ class Budget:
 
 async def resolve(host: str, port: int) -> Sequence[str]:
     """Ask the system's resolver."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    ask = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+    found = await asyncio.get_running_loop().run_in_executor(_LOOKUPS, ask)
     return [str(address[0]) for *_, address in found]
 
 

@@ -1,7 +1,7 @@
 """The decoder, a process of its own: a stranger's media on standard input, s16le 16 kHz mono on standard output.
 
 It is handed every byte that it reads, holds no secret, and can open nothing. What breaks it breaks nothing else. Its
-exit status is 0 when all was decoded, and `UNDECODABLE` when there was nothing that could be.
+exit status is 0 when all was decoded, and `UNDECODABLE` when it could not be, or not to its end.
 """
 
 from __future__ import annotations
@@ -108,12 +108,14 @@ def _bytes(frames: Any) -> Iterator[bytes]:
 
 def _write(blocks: Iterator[bytes]) -> None:
     held = bytearray()
-    for block in blocks:
-        held += block
-        while len(held) >= _WRITE_BYTES:
+    try:
+        for block in blocks:
+            held += block
+            while len(held) >= _WRITE_BYTES:
+                del held[: os.write(_OUT, held)]
+    finally:  # also of what can be decoded no further
+        while held:
             del held[: os.write(_OUT, held)]
-    while held:
-        del held[: os.write(_OUT, held)]
 
 
 if __name__ == "__main__":

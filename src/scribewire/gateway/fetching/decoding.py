@@ -33,6 +33,7 @@ class Decoder:
         assert process.stdin is not None
         assert process.stdout is not None
         self._stdin, self._stdout = process.stdin, process.stdout
+        self._gave_any = False
 
     @classmethod
     async def spawn(cls, *, audio_s: float) -> Decoder:
@@ -50,9 +51,11 @@ class Decoder:
                 pass_fds=(lifeline.read_fd,),
                 start_new_session=True,
             )
-        except OSError as error:
+        except BaseException as error:  # also a client that leaves meanwhile
             lifeline.close()
-            raise FetchFailed("The source cannot be decoded at the moment.") from error
+            if isinstance(error, OSError):
+                raise FetchFailed("The source cannot be decoded at the moment.") from error
+            raise
         return cls(process, lifeline)
 
     @property
@@ -76,18 +79,21 @@ class Decoder:
     async def read(self, most_bytes: int) -> bytes:
         """Give samples, nothing at the end. Raises UnsupportedAudio when it ended before its time."""
         pcm = await self._stdout.read(most_bytes)
-        if not pcm:
-            status = await within(_END_WAIT_S, self._process.wait())
-            if status:
-                raise UnsupportedAudio("The source holds no audio that can be decoded.")
-        return pcm
+        if pcm:
+            self._gave_any = True
+            return pcm
+        if not await within(_END_WAIT_S, self._process.wait()):
+            return b""
+        if self._gave_any:
+            raise UnsupportedAudio("The source cannot be decoded any further.")
+        raise UnsupportedAudio("The source holds no audio that can be decoded.")
 
     async def close(self) -> None:
         """Kill it."""
         with suppress(ProcessLookupError):
             self._process.kill()
+        self._lifeline.close()  # now: what follows may be broken off
         self._stdin.close()
         while await self._stdout.read(_READ_BYTES):
             pass  # a pipe that is never read to its end is never closed
         await self._process.wait()
-        self._lifeline.close()
