@@ -356,6 +356,20 @@ def test_values_that_cannot_be_meant_are_refused(wrong: str) -> None:
     assert "values" in refusal("--set", wrong)
 
 
+def test_the_settings_may_be_of_every_group_but_those_that_the_chart_fills_itself() -> None:
+    schema = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
+    pattern = schema["properties"]["settings"]["propertyNames"]["pattern"]
+    taken = {name for name in settings.Settings.model_fields if re.search(pattern, f"{name}.anything")}
+    assert set(settings.Settings.model_fields) - taken == {"scaler", "kubernetes", "data_dir"}
+
+
+def test_a_gateway_may_use_the_memory_that_its_sessions_may_keep() -> None:
+    [number, unit] = re.findall(r"\d+|\D+", container_of(render(), "gateway")["resources"]["limits"]["memory"])
+    loaded = settings.Settings()
+    kept_bytes = loaded.limits.sessions * loaded.session.kept_s * 32_000
+    assert int(number) * {"Mi": 2**20, "Gi": 2**30}[unit] >= kept_bytes + 100 * 2**20
+
+
 def test_every_value_is_known_to_the_schema_and_the_other_way_round() -> None:
     yaml: Any = pytest.importorskip("yaml", reason="needs PyYAML")
     values = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))

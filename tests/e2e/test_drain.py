@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 import time
+from collections.abc import Callable
 from itertools import cycle, islice
 from pathlib import Path
 
 import psutil
 import pytest
 
+from scribewire import frames
 from scribewire.tones import VOCABULARY, say
 from service import Service, running
 from tests.cli.run import run
+from tests.gateway.doubles import ScriptedWorker
 from wire import Talk, Transcript
 
 pytestmark = pytest.mark.e2e
@@ -81,6 +86,56 @@ async def test_a_rolling_restart_under_live_sessions_is_seen_by_none_of_them(tmp
         reports = service.call("GET", "/api/v4/sessions").json()
         assert sum(report["streams"] > 1 for report in reports) >= SESSIONS // 2
         assert sum(report["streams_lost"] for report in reports) == 0
+
+
+class ComesBackAsItWas(ScriptedWorker):
+    """Ends when it is drained, and comes back as a container does: same name, same address, same number; it loads."""
+
+    restarting: asyncio.Task[None] | None = None
+
+    def take(self, frame: frames.Frame) -> None:
+        super().take(frame)
+        if isinstance(frame, frames.Drain):
+            self.restarting = asyncio.create_task(self._restart())
+
+    async def _restart(self) -> None:
+        await self.stop()
+        Path(self.address.removeprefix("unix:")).unlink()
+        self.phase = "loading"
+        await self.start()
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(30):
+        while not await asyncio.to_thread(holds):
+            await asyncio.sleep(0.05)
+
+
+def phases(service: Service) -> list[str]:
+    return [worker["phase"] for worker in service.call("GET", "/api/v4/fleet").json()["workers"]]
+
+
+def asked(service: Service) -> int:
+    """Count how often the fleet was asked for."""
+    counted = re.findall(r'requests_total\{.*route="/api/v4/fleet".*\} (\d+)', service.call("GET", "/metrics").text)
+    return sum(map(int, counted))
+
+
+async def test_a_worker_that_comes_back_with_the_number_it_had_was_drained_once_it_is_ready(tmp_path: Path) -> None:
+    worker = ComesBackAsItWas("w1", tmp_path)
+    await worker.start()
+    elsewhere = {"SCALER__KIND": "static", "SCALER__ADDRESSES": json.dumps([worker.address])}
+    async with running(elsewhere, data_dir=tmp_path / "home") as service:
+        await asyncio.to_thread(service.initialize)
+        draining = asyncio.create_task(run("drain", "w1", data_dir=tmp_path / "home"))
+        await until(lambda: phases(service) == ["loading"])
+        before = asked(service)
+        await until(lambda: asked(service) >= before + 2)
+        assert not draining.done()
+        worker.phase = "ready"
+        drained = await draining
+        assert (drained.code, drained.out) == (0, ""), drained.err
+    await worker.stop()
 
 
 async def test_a_worker_that_is_not_there_is_named(tmp_path: Path) -> None:

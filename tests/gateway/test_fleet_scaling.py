@@ -13,6 +13,8 @@ from scribewire.errors import InitializeFailed, NotFound, ScaledDown, ServiceSto
 from scribewire.gateway import fleet as fleet_module
 from scribewire.gateway.bounds import bounds_of
 from scribewire.gateway.fleet import Fleet, Status, WorkerPhase
+from scribewire.scalers.base import Sighting
+from scribewire.scalers.static import StaticScaler
 from scribewire.settings import ScalerSettings, Settings
 from tests.gateway.doubles import (
     InMemoryScaler,
@@ -51,6 +53,16 @@ async def test_a_worker_that_comes_back_at_its_address_is_linked_again(started: 
     Path(worker.address.removeprefix("unix:")).unlink()
     await worker.start()
     del scaler.failed["w1"]
+    await eventually(lambda: fleet.status() is Status.READY)
+
+
+async def test_a_worker_that_comes_back_at_another_address_is_linked_again(started: Started) -> None:
+    fleet, scaler = await started()
+    await fleet.initialize()
+    worker = scaler.workers["w1"]
+    await worker.stop()
+    await eventually(lambda: fleet.status() is Status.STARTING)
+    await worker.start_tcp()
     await eventually(lambda: fleet.status() is Status.READY)
 
 
@@ -157,6 +169,36 @@ async def test_a_session_that_wakes_a_service_that_cannot_start_is_told(started:
     with pytest.raises(ScaledDown):
         await fleet.open_stream(REQUEST, ignore)
     assert fleet.status() is Status.SCALED_DOWN
+
+
+class Bounded(StaticScaler):
+    """Breaks the fleet that looks at its workers all the time."""
+
+    most = 1000
+    looks = 0
+
+    async def observe(self) -> list[Sighting]:
+        self.looks += 1
+        if self.looks > self.most:
+            raise AssertionError("the fleet lets nobody else run")
+        return await super().observe()
+
+
+async def test_a_worker_that_nobody_can_stop_is_there_when_it_is_wanted(folder: Path) -> None:
+    worker = ScriptedWorker("w1", folder)
+    await worker.start()
+    scaler = Bounded([worker.address])
+    fleet = Fleet(settings(), scaler, InMemoryTargets(), name="tests")
+    try:
+        await fleet.start()
+        await eventually(lambda: [view.phase for view in fleet.view().workers] == [WorkerPhase.READY])
+        assert fleet.status() is Status.SCALED_DOWN
+        await fleet.initialize()
+        assert (await fleet.open_stream(REQUEST, ignore)).worker == "w1"
+        assert scaler.looks < scaler.most
+    finally:
+        await fleet.stop()
+        await worker.stop()
 
 
 async def test_a_drained_worker_is_told_and_replaced(started: Started) -> None:

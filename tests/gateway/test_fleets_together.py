@@ -70,6 +70,17 @@ async def test_what_one_was_asked_for_no_other_denies(pair: Pair, monkeypatch: p
     assert (await pair.two.open_stream(REQUEST, ignore)).worker == "w1"
 
 
+async def test_while_the_scaler_is_slow_no_other_denies_it(pair: Pair) -> None:
+    pair.scalers[0].hangs = True
+    asked = asyncio.create_task(pair.one.initialize())
+    await eventually(lambda: pair.scalers[0].scaled)
+    await eventually(lambda: pair.two.status() is Status.STARTING)
+    for _ in range(10):
+        assert pair.two.status() is Status.STARTING
+        await asyncio.sleep(peers_module.CHECK_IN_S / 2)
+    asked.cancel()
+
+
 async def test_what_waits_at_a_follower_counts(pair: Pair) -> None:
     await pair.two.initialize()
     opening = [asyncio.create_task(pair.two.open_stream(REQUEST, ignore)) for _ in range(4)]

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import time
+import weakref
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
 import pytest
 
+from scribewire.core.audio import WINDOW_BYTES
+from scribewire.engines.base import PLAIN, Setup
+from scribewire.engines.scripted import ScriptedEngine
 from scribewire.errors import AtCapacity, EngineMissing
-from scribewire.frames import FinalResult, Finished, Frame, Opened, PartialResult, Refused
+from scribewire.frames import FinalResult, Finished, Frame, Load, Opened, PartialResult, Refused
 from scribewire.settings import EnginesSettings, GateSettings, LanguageSettings, Settings
 from scribewire.tones import say, silence
-from tests.worker.gateway import Gateway, WorkerProcess, connect_ready, start_worker
+from scribewire.worker.quanta import Decoded
+from scribewire.worker.second_pass import Pass, SecondPasses
+from scribewire.worker.threads import ThreadDecoders
+from tests.worker.gateway import WAIT_S, Gateway, WorkerProcess, connect_ready, start_worker
 
 pytestmark = pytest.mark.e2e
 
@@ -99,3 +108,54 @@ async def test_a_second_pass_that_is_not_there_is_told(start: Starter) -> None:
     assert isinstance(refused, Refused)
     assert (refused.code, "no-such-form" in refused.sentence) == (EngineMissing.code, True)
     gateway.close()
+
+
+async def test_what_heard_a_final_first_does_not_hear_it_again(start: Starter) -> None:
+    cost = 1.0
+    gateway = await start(f"words,cost={cost},gil=hold", f"words,cost={cost},gil=hold", wait_s=60.0)
+    before = await gateway.wait(Load, since=len(gateway.heard))
+    assert await transcribe(gateway) == ["alfa bravo", "charlie"]
+    after = await gateway.wait(Load, since=len(gateway.heard))
+    # A stream is worth what it costs once, and costs that; hearing both segments again would be as much once more.
+    assert before.rtf < 1.5 * cost
+    assert after.cpu_s - before.cpu_s < 1.3 * cost * len(SPOKEN) / 32_000
+    gateway.close()
+
+
+class Account:
+    """Takes no account; lives as long as the pass that holds it."""
+
+    def __call__(self, cpu_s: float, audio_s: float) -> None:
+        pass
+
+
+@pytest.mark.parametrize("wait_s", [0.01, 3600.0])
+async def test_a_pass_that_is_settled_is_held_by_nobody(wait_s: float) -> None:
+    passes = SecondPasses(wait_s)
+    settled = asyncio.Event()
+    account = Account()
+    decoders = ThreadDecoders(ScriptedEngine(Setup("bands")), "scripted", 1)
+    passes.offer(
+        Pass(
+            decoders=decoders,
+            options=PLAIN,
+            first_sample=0,
+            windows=(bytes(WINDOW_BYTES),),
+            first=Decoded(0.0),
+            settle=lambda decoded: settled.set(),
+            account=account,
+            wanted=lambda: True,
+        )
+    )
+    held = weakref.ref(account)
+    del account
+    # With the short bound nobody comes to it, as when the decoders are busy; with the long one it is decoded.
+    running = asyncio.create_task(passes.run()) if wait_s > 1 else None
+    async with asyncio.timeout(WAIT_S):
+        await settled.wait()
+    if running is not None:
+        running.cancel()
+        await asyncio.wait([running])
+    gc.collect()
+    assert held() is None
+    await decoders.close()

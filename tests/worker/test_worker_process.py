@@ -283,6 +283,21 @@ async def test_a_killed_lane_breaks_its_stream_alone(start: Start) -> None:
     gateway.close()
 
 
+async def test_an_idle_stream_is_told_at_once_that_its_lane_was_killed(start: Start) -> None:
+    worker = start(scripted(LANES))
+    gateway = await connect_ready(worker)
+    await open_stream(gateway, 1)
+    gateway.feed(1, say("alfa"))
+    gateway.say(Flush(1, 1))
+    await gateway.wait(Flushed)
+    for lane in lanes_of(worker).values():
+        lane.send_signal(signal.SIGKILL)
+    assert (await gateway.wait(Broken)).stream == 1
+    await gateway.wait(Load, lambda load: load.live == 0, since=len(gateway.heard))
+    await open_stream(gateway, 2)
+    gateway.close()
+
+
 async def test_a_killed_nursery_is_started_again(start: Start) -> None:
     worker = start(scripted(LANES))
     gateway = await connect_ready(worker)
@@ -343,6 +358,24 @@ def test_beyond_this_machine_no_worker_listens_without_a_secret(tmp_path: Path) 
     _, said = worker.process.communicate(timeout=WAIT_S)
     worker.close()
     assert (worker.process.returncode, b"set worker.secret" in said) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("listen", "settings"),
+    [
+        ("tcp:127.0.0.1:0", WorkerSettings(certificate="/no/such.pem", secret="known on both sides")),
+        ("unix:/no/such/folder/w.sock", WorkerSettings()),
+    ],
+)
+def test_a_worker_that_cannot_listen_says_why_in_one_sentence(
+    tmp_path: Path, listen: str, settings: WorkerSettings
+) -> None:
+    chosen = scripted(THREADS, worker=settings)
+    worker = start_worker(tmp_path, chosen, listen=listen, alone=True, stderr=subprocess.PIPE)
+    _, said = worker.process.communicate(timeout=WAIT_S)
+    worker.close()
+    [sentence] = said.decode().splitlines()
+    assert (worker.process.returncode, "/no/such" in sentence) == (1, True)
 
 
 @pytest.mark.parametrize("dies_by", ["the lifeline", "SIGKILL"])

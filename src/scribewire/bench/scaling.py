@@ -52,7 +52,7 @@ class Row(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Fleet:
+class Contender:
     """One way to run the service: its name, and its bounds."""
 
     name: str
@@ -63,10 +63,10 @@ class Fleet:
         return simulate(arrivals, self.bounds, world, until_s=DAY_S, on_sample=on_sample)
 
 
-def fleets(bounds: Bounds) -> list[Fleet]:
+def fleets(bounds: Bounds) -> list[Contender]:
     """Give the policy, and fixed fleets of one worker, twice as many each, and the most."""
     fixed = [replace(bounds, enabled=False, min_workers=size) for size in _sizes(bounds.max_workers)]
-    return [Fleet(POLICY, bounds), *(Fleet(f"fixed, {one.min_workers}", one) for one in fixed)]
+    return [Contender(POLICY, bounds), *(Contender(f"fixed, {one.min_workers}", one) for one in fixed)]
 
 
 def _sizes(most: int) -> Iterator[int]:

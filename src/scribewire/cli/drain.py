@@ -51,12 +51,15 @@ async def _drain(worker: str, url: Url, key: Key, data_dir: DataDir) -> None:
 
 
 async def _wait_replaced(client: Client, old: dict[str, Any], *, ready: int) -> None:
-    """Wait until its process is gone and as many workers are ready as were before."""
+    """Wait until it has left, for good or to come back under its name, and as many workers are ready as were before."""
     deadline = time.monotonic() + _NEXT_WAIT_S
+    left = False
     while True:
         rows = await _workers(client)
-        gone = all(row["pid"] != old["pid"] for row in rows)
-        if gone and _count_ready(rows) >= ready:
+        row = next((row for row in rows if row["worker"] == old["worker"]), None)
+        # Another number is another process, and the same one need not be the same: in containers all have it.
+        left = left or row is None or row["phase"] != "ready" or row["pid"] != old["pid"]
+        if left and (row is None or row["phase"] == "ready") and _count_ready(rows) >= ready:
             return
         if time.monotonic() > deadline:
             reasons = " ".join(row["reason"] for row in rows if row["reason"])

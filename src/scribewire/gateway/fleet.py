@@ -269,8 +269,7 @@ class Fleet:
             if not waiter.slot.done():
                 self._kicked.set()
             while not waiter.slot.done():
-                left_s = self._left_s(waiter)
-                await asyncio.wait([waiter.slot], timeout=min(left_s, _RECHECK_S))
+                await asyncio.wait([waiter.slot], timeout=min(self._left_s(waiter), _RECHECK_S))
         except asyncio.CancelledError:
             if waiter.slot.done() and waiter.slot.exception() is None:
                 waiter.slot.result().abort()
@@ -313,9 +312,8 @@ class Fleet:
 
     def _roomiest(self, shunned: set[str]) -> WorkerLink | None:
         free = [worker for worker in self._workers.values() if worker.free]
-        if not free:
-            return None
-        return max(free, key=lambda worker: (worker.sighting.worker not in shunned, worker.free)).link
+        best = max(free, key=lambda worker: (worker.sighting.worker not in shunned, worker.free), default=None)
+        return best.link if best is not None else None
 
     def _retry_after_s(self) -> int:
         """Estimate when a slot will be free for one more."""
@@ -329,10 +327,11 @@ class Fleet:
     async def _reconcile(self) -> None:
         while True:
             self._kicked.clear()
-            await self._observe()
-            await self._move()
+            # First: from it the other gateways know that a worker is wanted, however long the scaler takes.
             if self._scales and self._target_is_stale():
                 await self._write_target()
+            await self._observe()
+            await self._move()
             with suppress(TimeoutError):
                 async with asyncio.timeout(PERIOD_S):
                     await self._kicked.wait()
@@ -361,7 +360,7 @@ class Fleet:
                 gone.append(worker)
         for worker in (*gone, *known.values()):
             await worker.let_go()
-        self._changed()
+        self._changed(kick=False)
 
     async def _move(self) -> None:
         """Ask the policy, and the scaler for what it says."""
@@ -384,7 +383,7 @@ class Fleet:
         victims = tuple(dict.fromkeys((*decision.victims, *replaced)))
         for name in victims:
             self._workers[name].retiring, self._workers[name].drain_asked = True, False
-        self._changed()
+        self._changed(kick=False)
         if await self._scale(decision.count, victims):
             await self._observe()
 
@@ -432,7 +431,7 @@ class Fleet:
                 try:
                     worker.link = await connect(
                         worker.sighting.worker,
-                        address,
+                        worker.sighting.address or address,  # a pod that is back has another
                         gateway=self._name,
                         secret=self._settings.worker.secret,
                         tls=self._tls,
@@ -461,14 +460,15 @@ class Fleet:
                 worker.lost_since = self._loop.time()
         self._kicked.set()
 
-    def _changed(self) -> None:
-        """Take in that a link came, went, or said something new."""
+    def _changed(self, *, kick: bool = True) -> None:
+        """Take in that a link came, went, or said something new; `kick` unless it is the reconciling that says so."""
         now = self._loop.time()
         self._turnover.holds(self.live, now)
         ready = any(worker.phase is WorkerPhase.READY for worker in self._workers.values())
         if ready and self._ready_since is None:
             self._ready_since = now
-            self._kicked.set()
+            if kick:
+                self._kicked.set()
         elif not ready:
             self._ready_since = None
         if ready:

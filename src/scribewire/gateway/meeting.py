@@ -92,9 +92,11 @@ class Meeting:
     async def leave(self) -> None:
         """Check out."""
         self._certain_until = float("-inf")
-        with suppress(StoreFailed, TimeoutError):
-            async with asyncio.timeout(_CALL_WAIT_S):
-                await self._peers.check_out()
+        # After a check-in that is under way, which would bring back what this takes away.
+        async with self._checking_in:
+            with suppress(StoreFailed, TimeoutError):
+                async with asyncio.timeout(_CALL_WAIT_S):
+                    await self._peers.check_out()
 
     async def _check_in(self) -> None:
         async with self._checking_in:

@@ -1,8 +1,8 @@
 """The kubernetes scaler: patches the scale of one Deployment, and watches its pods.
 
 Rights it needs, in one namespace: `get` and `patch` on `deployments/scale`; `list` and `watch` on `pods`. A Deployment
-lets nobody choose which pod goes, and to delete one takes a right more, so victims count only as being fewer: each pod
-drains in its `preStop`, and one that hangs is its liveness probe's business.
+chooses itself which pod goes, and to delete or to mark one takes a right more, so victims count only as being fewer:
+each pod drains on SIGTERM, and one that hangs is its liveness probe's business.
 """
 
 from __future__ import annotations

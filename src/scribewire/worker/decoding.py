@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final, Protocol
 
 from scribewire.core.audio import s_of_samples
@@ -75,6 +76,7 @@ class Decoding:
     def add(self, stream: LiveStream) -> None:
         """Take on a stream."""
         self._streams.add(stream)
+        stream.decoder.on_loss = partial(self._lose, stream)
         self._scheduler.add(stream, kind=stream.decoders, batch=stream.decoders.batch)
 
     def feed(self, stream: LiveStream, pcm: bytes) -> None:
@@ -222,6 +224,12 @@ class Decoding:
             self.break_(stream, str(error))
         else:
             self._emit(stream, frames)
+
+    def _lose(self, stream: LiveStream) -> None:
+        # What is asked of a decoder when it dies fails, and says why.
+        if not stream.decoding:
+            _log.warning("A decoder was lost", extra={"engine": stream.choice, "streams": 1})
+            self.break_(stream, "The decoder died.")
 
     # --- out ---------------------------------------------------------------------------------------------------------
 

@@ -273,6 +273,7 @@ class LaneDecoders(Decoders):
         self._nursery = nursery
         self._choice = choice
         self._idle: deque[Lane] = deque()
+        self._taken: dict[Lane, LaneDecoder] = {}
         self._closed = False
 
     async def load(self) -> None:
@@ -289,7 +290,8 @@ class LaneDecoders(Decoders):
             raise EngineFailed("No decoder could be forked in time.") from error
         lane.open(resume, options)
         self._keep_spare()
-        return LaneDecoder(lane, self._take_back)
+        decoder = self._taken[lane] = LaneDecoder(lane, self._take_back)
+        return decoder
 
     async def decode(self, work: Sequence[tuple[Decoder, Quantum]]) -> list[Decoded]:
         [(decoder, quantum)] = work
@@ -323,6 +325,7 @@ class LaneDecoders(Decoders):
     def _take_back(self, lane: Lane) -> None:
         if not lane.alive:
             return
+        del self._taken[lane]
         if self._closed or len(self._idle) >= IDLE_LANES:
             lane.end()
         else:
@@ -331,3 +334,6 @@ class LaneDecoders(Decoders):
     def _bury(self, lane: Lane) -> None:
         if lane in self._idle:
             self._idle.remove(lane)
+        decoder = self._taken.pop(lane, None)
+        if decoder is not None and decoder.on_loss is not None:
+            decoder.on_loss()

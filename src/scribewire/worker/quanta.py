@@ -30,7 +30,9 @@ class Decoded(msgspec.Struct, frozen=True, tag=True):
 
 
 class Decoder(ABC):
-    """One stream's decoding state, wherever it lives."""
+    """One stream's decoding state, wherever it lives. `on_loss` is called when it dies where that can be seen."""
+
+    on_loss: Callable[[], None] | None = None
 
     @abstractmethod
     def close(self) -> None:

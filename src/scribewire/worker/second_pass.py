@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -41,6 +42,7 @@ class Pass:
     account: Account
     wanted: Callable[[], bool]
     settled: bool = field(default=False, init=False)
+    deadline: asyncio.TimerHandle = field(init=False)
 
 
 class SecondPasses:
@@ -54,25 +56,31 @@ class SecondPasses:
 
     def offer(self, again: Pass) -> None:
         """Have a segment decoded once more; it is settled within the bound, whatever comes of it."""
-        self._loop.call_later(self._wait_s, self._settle, again, again.first)
+        again.deadline = self._loop.call_later(self._wait_s, self._settle, again, again.first)
         self._waiting.append(again)
         self._work.set()
 
     async def run(self) -> None:
         """Decode, one segment after the other, until cancelled."""
         while True:
-            if not self._waiting:
+            if self._waiting:
+                await self._pass(self._waiting.popleft())
+            else:
                 self._work.clear()
                 await self._work.wait()
-                continue
-            again = self._waiting.popleft()
-            if not again.settled and again.wanted():
-                self._settle(again, await self._decode(again))
+
+    async def _pass(self, again: Pass) -> None:
+        self._settle(again, await self._decode(again) if again.wanted() else again.first)
 
     def _settle(self, again: Pass, decoded: Decoded) -> None:
-        if not again.settled:
-            again.settled = True
-            again.settle(decoded)
+        if again.settled:
+            return
+        again.settled = True
+        # Neither is to hold its audio any longer: the deadline, nor the line, where it stands if nobody came to it.
+        again.deadline.cancel()
+        with suppress(ValueError):
+            self._waiting.remove(again)
+        again.settle(decoded)
 
     async def _decode(self, again: Pass) -> Decoded:
         """Give the first pass with the words of the second, unless that fails or hears nothing."""

@@ -104,9 +104,11 @@ class Worker:
         self._loop = asyncio.get_running_loop()
         self._ended = asyncio.Event()
         self._loaded = {choice: asyncio.Event() for choice in self._engines}
-        async with asyncio.TaskGroup() as tasks:
-            tls = serving(self._settings.worker.certificate, self._settings.worker.certificate_key)
-            server = await start_listening(self._listen, lambda: self._accept(tasks), tls=tls)
+        tasks = asyncio.TaskGroup()
+        tls = serving(self._settings.worker.certificate, self._settings.worker.certificate_key)
+        # Outside the group, which would wrap what is raised. Who calls is taken once the loop runs again: inside it.
+        server = await start_listening(self._listen, lambda: self._accept(tasks), tls=tls)
+        async with tasks:
             for number in (signal.SIGTERM, signal.SIGINT):
                 if signal.getsignal(number) is not signal.SIG_IGN:
                     self._loop.add_signal_handler(number, self._take_signal)
@@ -202,6 +204,8 @@ class Worker:
         """
         choice = self._choose(opened)
         second = self._settings.engines.languages[opened.language].second_pass
+        if second == choice:
+            second = ""  # it has heard all it can
         to_come = [needed for needed in (choice, second) if needed and not self._is_loaded(needed)]
         if to_come:
             # Whoever waits for a slot waits for this too; what cannot be loaded is told by `_open`.

@@ -15,6 +15,8 @@ from scribewire.worker.quanta import Decoded, Decoder, Decoders, Quantum, decode
 
 # As for lanes; a thread cannot be killed, so what hangs keeps its thread.
 DECODE_WAIT_S: Final = 10.0
+# As long as a gateway waits for the answer, less the way.
+OPEN_WAIT_S: Final = 4.0
 
 
 class ThreadDecoder(Decoder):
@@ -52,9 +54,11 @@ class ThreadDecoders(Decoders):
 
     async def open(self, resume: bytes = b"", options: Options = PLAIN) -> ThreadDecoder:
         try:
-            return ThreadDecoder(
-                await asyncio.get_running_loop().run_in_executor(self._pool, self._engine.open, resume, options)
-            )
+            async with asyncio.timeout(OPEN_WAIT_S):
+                # Not in the pool: a stream may want a model loaded first, and nobody's decoding is to wait for that.
+                return ThreadDecoder(await asyncio.to_thread(self._engine.open, resume, options))
+        except TimeoutError as error:
+            raise EngineFailed(f"The engine {self._choice} opened no stream in time.") from error
         except Exception as error:
             raise EngineFailed(f"The engine {self._choice} opened no stream.") from error
 
