@@ -39,9 +39,8 @@ async def measure(viewers: int) -> None:
     print(f"speaking alone          {alone:6.3f} of a core")
     print(f"with {viewers:4} viewers       {watched:6.3f} of a core")
     print(f"the viewers cost        {added:6.3f} of a core, bar {BAR:.2f}: {'held' if added <= BAR else 'MISSED'}")
-    print(
-        f"messages to each        {messages / SPEAK_S:6.1f} a second, {added / messages / viewers * SPEAK_S * 1e6:.0f} µs each"
-    )
+    each_us = added / messages / viewers * SPEAK_S * 1e6
+    print(f"messages to each        {messages / SPEAK_S:6.1f} a second, {each_us:.0f} µs each")
 
 
 async def _speak(service: Service, share: str) -> tuple[float, int]:

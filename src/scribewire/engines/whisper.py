@@ -8,7 +8,6 @@ whatever partials were decoded. A segment longer than a window is cut where it i
 from __future__ import annotations
 
 import json
-import os
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 
 from scribewire.core.audio import SAMPLE_BYTES, WINDOW_SAMPLES, samples_of_s
 from scribewire.core.events import Word
+from scribewire.cores import usable_cores
 from scribewire.engines.agreement import Agreement
 from scribewire.engines.base import PLAIN, Device, Engine, Options, Outcome, Setup, Stream, Traits
 from scribewire.engines.models import find_model, languages_of
@@ -222,7 +222,7 @@ class WhisperEngine(Engine):
                 compute_type=self._compute,
                 cpu_threads=1,
                 # Calls at once, of one thread each: a worker makes no more than it has cores.
-                num_workers=_usable_cores(),
+                num_workers=usable_cores(),
                 local_files_only=True,
             )
         except Exception as error:  # what it is differs from file to file
@@ -250,10 +250,6 @@ class WhisperEngine(Engine):
 
 def _samples_of(pcm: bytearray) -> Samples:
     return np.frombuffer(bytes(pcm), "<i2").astype(np.float32) / _FULL_SCALE
-
-
-def _usable_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 # --- the folder of a model -------------------------------------------------------------------------------------------

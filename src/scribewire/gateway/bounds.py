@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import sys
-
 from scribewire.core import policy
+from scribewire.cores import usable_cores
 from scribewire.settings import Settings
 
 
 def bounds_of(settings: Settings) -> policy.Bounds:
     """Give the policy's bounds; without a maximum it is the cores of this machine, or the addresses that there are."""
     scaling = settings.autoscaling
-    natural = len(settings.scaler.addresses) if settings.scaler.kind == "static" else _cores()
+    natural = len(settings.scaler.addresses) if settings.scaler.kind == "static" else usable_cores()
     return policy.Bounds(
         enabled=scaling.enabled,
         min_workers=scaling.min_workers,
@@ -22,7 +20,3 @@ def bounds_of(settings: Settings) -> policy.Bounds:
         cooldown_s=scaling.cooldown_s,
         idle_s=scaling.idle_s,
     )
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1

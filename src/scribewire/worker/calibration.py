@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Final
 
 from scribewire.core.audio import SAMPLE_BYTES, WINDOW_BYTES, WINDOW_SAMPLES, s_of_samples, samples_of_s
+from scribewire.cores import usable_cores
 from scribewire.worker.quanta import Decoders, Quantum
 from scribewire.worker.scheduler import QUANTUM_WINDOWS
 
@@ -24,7 +24,7 @@ _CGROUP_QUOTA: Final = Path("/sys/fs/cgroup/cpu.max")
 
 def own_cores() -> float:
     """Give the cores that this process may use: its CPU quota in a pod, else all that it may run on."""
-    usable = float(len(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else float(os.cpu_count() or 1)
+    usable = float(usable_cores())
     try:
         quota, period = _CGROUP_QUOTA.read_text(encoding="ascii").split()
         return usable if quota == "max" else min(usable, int(quota) / int(period))
