@@ -41,18 +41,25 @@ def spoken(session: int) -> list[str]:
     return list(islice(cycle(VOCABULARY[session % len(VOCABULARY) :] + VOCABULARY), WORDS))
 
 
-async def speak(service: Service, session: int) -> Transcript:
-    """Speak at real-time pace."""
+async def begin(service: Service) -> Talk:
     talk = await Talk.open(service.socket_url + "/v2/realtime", service.key)
     await talk.start()
-    await talk.send(say(" ".join(spoken(session)), gap_ms=GAP_MS), frame_ms=100)
-    return await talk.stop()
+    return talk
 
 
-def check(heard: Transcript, session: int, undisturbed: list[list[object]]) -> None:
+async def speak(talk: Talk, session: int, drained: asyncio.Event) -> tuple[Transcript, int]:
+    """Speak at real-time pace, over and over until all are drained; give how often too."""
+    pcm, times = say(" ".join(spoken(session)), gap_ms=GAP_MS), 0
+    while not times or not drained.is_set():
+        await talk.send(pcm, frame_ms=100)
+        times += 1
+    return await talk.stop(), times
+
+
+def check(heard: Transcript, times: int, session: int, undisturbed: list[list[object]]) -> None:
     words = [word for final in heard.finals for word in final["words"]]
-    assert [word[0] for word in words] == spoken(session)
-    assert [word[1:3] for word in words] == [word[1:3] for word in undisturbed]
+    assert [word[0] for word in words] == spoken(session) * times
+    assert [word[1:3] for word in words[:WORDS]] == [word[1:3] for word in undisturbed]
     assert heard.states == ["listening", "stopped"]
     assert not heard.errors
     offsets = [message["offset_ms"] for _, message in heard.messages if "offset_ms" in message]
@@ -70,21 +77,26 @@ def until_gone(pids: set[int]) -> None:
 async def test_a_rolling_restart_under_live_sessions_is_seen_by_none_of_them(tmp_path: Path) -> None:
     async with running(SETTINGS, data_dir=tmp_path) as service:
         await asyncio.to_thread(service.initialize)
-        talk = await Talk.open(service.socket_url + "/v2/realtime", service.key)
-        await talk.start()
+        talk = await begin(service)
         await talk.send(say(" ".join(spoken(0)), gap_ms=GAP_MS), pace=None)
         undisturbed = [word for final in (await talk.stop()).finals for word in final["words"]]
         before = {worker.pid for worker in service.workers()}
         assert len(before) == 2
-        speaking = [asyncio.create_task(speak(service, session)) for session in range(SESSIONS)]
-        await asyncio.sleep(2)
-        drained = await run("drain", "--all", data_dir=tmp_path)
-        assert (drained.code, drained.out) == (0, ""), drained.err
+        drained = asyncio.Event()
+        talks = [await begin(service) for _ in range(SESSIONS)]
+        speaking = [asyncio.create_task(speak(talk, session, drained)) for session, talk in enumerate(talks)]
+        for talk in talks:
+            await talk.until("is_final")
+        ran = await run("drain", "--all", data_dir=tmp_path)
+        drained.set()
+        assert (ran.code, ran.out) == (0, ""), ran.err
         await asyncio.to_thread(until_gone, before)
-        for session, heard in enumerate(await asyncio.gather(*speaking)):
-            check(heard, session, undisturbed)
+        for session, (heard, times) in enumerate(await asyncio.gather(*speaking)):
+            check(heard, times, session, undisturbed)
+        # Reports are filed a moment after their sessions.
+        await until(lambda: len(service.call("GET", "/api/v4/sessions").json()) == SESSIONS + 1)
         reports = service.call("GET", "/api/v4/sessions").json()
-        assert sum(report["streams"] > 1 for report in reports) >= SESSIONS // 2
+        assert sum(report["streams"] > 1 for report in reports) == SESSIONS
         assert sum(report["streams_lost"] for report in reports) == 0
 
 
