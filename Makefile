@@ -9,7 +9,7 @@ UV_VERSION := 0.13.9
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --python-version 3.11
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-long check docs clips bench-smoke lock
+.PHONY: help demo serve test test-long test-web check docs clips bench-smoke lock
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ test: $(STAMP) ## Run the tests
 
 test-long: $(STAMP) ## Run the longer proofs
 	@$(BIN)/pytest -m long
+
+test-web: $(STAMP) ## Run the tests of the web page (needs chromium)
+	@$(BIN)/pytest -m web tests/web
 
 check: $(STAMP) ## Check format, lint and types
 	@$(BIN)/ruff format --check --quiet
