@@ -34,6 +34,8 @@ from wire import read_wav, transcribe
 
 pytestmark = [pytest.mark.web, pytest.mark.asyncio(loop_scope="session")]
 
+PARTIAL_AFTER_S = "first partial, in seconds from the sending of the first loud audio"
+
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def service() -> AsyncIterator[Service]:
@@ -62,14 +64,14 @@ async def speak(page: Page, *, finals: int) -> None:
 
 
 async def test_what_is_said_into_the_microphone_is_read_while_it_is_said(
-    visitor: Visitor, service: Service, tell: Callable[[str], None]
+    visitor: Visitor, service: Service, record_property: Callable[[str, object], None]
 ) -> None:
     page = await connect(visitor, service)
     overheard = Overheard.on(page)
     await speak(page, finals=2)
     assert share_right(sample_text(), await text_of(page)) >= 0.9
     await expect(page.locator("#partial")).to_be_empty()
-    tell(f"first partial {overheard.first_partial_s():.2f} s after the first sound of speech was sent")
+    record_property(PARTIAL_AFTER_S, round(overheard.first_partial_s(), 2))
     # Words stood there before they were final.
     assert overheard.partials[0][1]
     first_final = next(text["text"] for _, text in overheard.told if text.get("is_final"))
@@ -79,7 +81,7 @@ async def test_what_is_said_into_the_microphone_is_read_while_it_is_said(
 @needs_shared_clips
 @pytest.mark.parametrize("name", ["lj-001-0006", "rtstt-01"])
 async def test_human_speech_is_captioned_as_it_is_without_a_browser(
-    service: Service, name: str, browser: Browser, tell: Callable[[str], None]
+    service: Service, name: str, browser: Browser, record_property: Callable[[str, object], None]
 ) -> None:
     del browser  # so that a machine without one skips this
     clip = SHARED_CLIPS / "wav" / f"{name}.wav"
@@ -89,7 +91,7 @@ async def test_human_speech_is_captioned_as_it_is_without_a_browser(
         page = await connect(visitor, service)
         overheard = Overheard.on(page)
         await speak(page, finals=len(direct.finals))
-        tell(f"{name}: first partial {overheard.first_partial_s():.2f} s after the first sound of speech was sent")
+        record_property(PARTIAL_AFTER_S, round(overheard.first_partial_s(), 2))
         assert share_right(direct.text, await text_of(page)) >= 0.8
         await visitor.leave()
         assert visitor.complaints == []

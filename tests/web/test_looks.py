@@ -47,9 +47,12 @@ async def look(page: Page, name: str, theme: Theme, width_px: int) -> None:
     """Keep a picture, and mind what stands in anybody's way or out of the window."""
     await take_screenshot(page, f"{name}-{theme}-{width_px}")
     assert await find_barriers(page) == []
+    usual = page.viewport_size
+    assert usual
     if width_px == NARROW_PX:
-        await page.set_viewport_size({"width": NARROWEST_PX, "height": 640})
+        await page.set_viewport_size({"width": NARROWEST_PX, "height": usual["height"]})
     assert await overflow_px(page) == 0
+    await page.set_viewport_size(usual)
 
 
 @looks

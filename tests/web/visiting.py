@@ -41,8 +41,11 @@ addEventListener("securitypolicyviolation", (event) =>
 
 
 @asynccontextmanager
-async def browsing(microphone: Path | None = None) -> AsyncIterator[Browser]:
-    """Run the machine's Chromium; its microphone plays a WAV file, once, from when it is first opened."""
+async def browsing(microphone: Path | None = None, *, shown_tab: str = "") -> AsyncIterator[Browser]:
+    """Run the machine's Chromium.
+
+    Its microphone plays a WAV file, once, from when it is opened; a page that asks for a tab gets that of this title.
+    """
     chromium = shutil.which("chromium")
     if chromium is None:
         pytest.skip("needs chromium")
@@ -50,8 +53,14 @@ async def browsing(microphone: Path | None = None) -> AsyncIterator[Browser]:
     if microphone is not None:
         flags += ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
         flags += [f"--use-file-for-fake-audio-capture={microphone}%noloop"]
+    if shown_tab:
+        flags += [f"--auto-select-tab-capture-source-by-title={shown_tab}"]
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=flags)
+        browser = await playwright.chromium.launch(
+            executable_path=chromium,
+            args=flags,
+            ignore_default_args=["--mute-audio"],  # a tab that is muted gives no sound to others either
+        )
         try:
             yield browser
         finally:

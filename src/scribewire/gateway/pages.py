@@ -42,7 +42,7 @@ _HEADERS: Final = {
     "content-security-policy": POLICY,
     # Asked each time, and mostly answered with 304: a page and its modules are of one version.
     "cache-control": "no-cache",
-    "permissions-policy": "microphone=(self), display-capture=(self), camera=(), geolocation=()",
+    "permissions-policy": "microphone=(self), display-capture=(self)",
 }
 
 Endpoint = Callable[[Request], Awaitable[Response]]

@@ -57,8 +57,9 @@ function cuesIn({ language, finals }) {
 /** @param {number} ms @param {string} mark */
 function clock(ms, mark) {
   const two = (/** @type {number} */ number) => String(number).padStart(2, "0");
-  const [hours, minutes, seconds] = [Math.floor(ms / 3_600_000), Math.floor(ms / 60_000) % 60, Math.floor(ms / 1000) % 60];
-  return `${two(hours)}:${two(minutes)}:${two(seconds)}${mark}${String(ms % 1000).padStart(3, "0")}`;
+  const seconds = Math.floor(ms / 1000);
+  const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60];
+  return `${two(hours)}:${two(minutes)}:${two(seconds % 60)}${mark}${String(ms % 1000).padStart(3, "0")}`;
 }
 
 /** @param {string} text */

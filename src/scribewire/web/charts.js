@@ -98,7 +98,10 @@ export function minutesOf(moments, lines) {
   for (const moment of moments) {
     const atMs = Math.floor(moment.atMs / 60_000) * 60_000;
     const values = minutes.get(atMs) ?? lines.map(() => null);
-    minutes.set(atMs, lines.map(({ pick }, index) => highest(values[index], pick(moment))));
+    minutes.set(
+      atMs,
+      lines.map(({ pick }, index) => highest(values[index], pick(moment))),
+    );
   }
   return [...minutes].map(([atMs, values]) => ({ atMs, values })).reverse();
 }
@@ -142,11 +145,14 @@ export class Chart {
     this.#svg.append(...this.#paths.toReversed().flatMap(({ line, dots }) => [line, dots]));
     const caption = make("figcaption", "", { class: "chart-caption" });
     this.#newest = plan.lines.map(() => make("strong"));
-    caption.append(make("span", plan.title, { class: "chart-title" }), ...plan.lines.map((line, index) => {
-      const entry = make("span", "", { class: `legend legend-${index + 1}` });
-      entry.append(...(plan.lines.length > 1 ? [make("span", line.label)] : []), this.#newest[index]);
-      return entry;
-    }));
+    caption.append(
+      make("span", plan.title, { class: "chart-title" }),
+      ...plan.lines.map((line, index) => {
+        const entry = make("span", "", { class: `legend legend-${index + 1}` });
+        entry.append(...(plan.lines.length > 1 ? [make("span", line.label)] : []), this.#newest[index]);
+        return entry;
+      }),
+    );
     const scale = make("div", "", { class: "chart-scale", "aria-hidden": "true" });
     scale.append(...this.#scale);
     const plot = make("div", "", { class: "chart-plot" });
@@ -168,7 +174,10 @@ export class Chart {
     const top = topOf(Math.max(0, ...columns.flat().filter((value) => value !== null)), stepped ? 1 : 0.1);
     const frame = { endMs: moments.at(-1)?.atMs ?? 0, top, gapMs: 2.5 * stepMs, stepped };
     this.#paths.forEach(({ line, dots }, index) => {
-      const paths = pathsOf(moments.map(({ atMs }, at) => ({ atMs, value: columns[index][at] })), frame);
+      const paths = pathsOf(
+        moments.map(({ atMs }, at) => ({ atMs, value: columns[index][at] })),
+        frame,
+      );
       line.setAttribute("d", paths.line);
       dots.setAttribute("d", paths.dots);
       setText(this.#newest[index], spell(columns[index].at(-1) ?? null));
@@ -188,7 +197,12 @@ export class Chart {
     table.append(make("caption", `${title}: the highest of each minute`));
     const summary = make("summary", "As a table");
     // Sixty rows are more than a page should hold at once.
-    const scroll = make("div", "", { class: "chart-scroll", tabindex: "0", role: "region", "aria-label": `${title} as a table` });
+    const scroll = make("div", "", {
+      class: "chart-scroll",
+      tabindex: "0",
+      role: "region",
+      "aria-label": `${title} as a table`,
+    });
     scroll.append(table);
     this.#details.append(summary, scroll);
     this.#details.addEventListener("toggle", () => this.#showTable());

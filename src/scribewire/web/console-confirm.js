@@ -20,9 +20,13 @@ export function isSure({ title, sentence, action }) {
     const close = new AbortController();
     yes.addEventListener("click", () => dialog.close("yes"), { signal: close.signal });
     byId("confirm-no").addEventListener("click", () => dialog.close(), { signal: close.signal });
-    dialog.addEventListener("close", () => {
-      close.abort();
-      resolve(dialog.returnValue === "yes");
-    }, { signal: close.signal });
+    dialog.addEventListener(
+      "close",
+      () => {
+        close.abort();
+        resolve(dialog.returnValue === "yes");
+      },
+      { signal: close.signal },
+    );
   });
 }

@@ -46,7 +46,10 @@ export class KeysPanel {
       { label: "Made", text: ({ created_at }) => day(created_at) },
       { label: "Ends", text: ({ expires_at }) => (expires_at ? dayTime(expires_at) : "Never") },
       { label: "Most sessions", text: ({ max_sessions }) => `${max_sessions ?? NONE}` },
-      { label: "State", fill: (cell, key) => setBadge(cell, stateOf(key), stateOf(key) === "active" ? "good" : "idle") },
+      {
+        label: "State",
+        fill: (cell, key) => setBadge(cell, stateOf(key), stateOf(key) === "active" ? "good" : "idle"),
+      },
       { label: "Action", fill: (cell, key) => this.#fillAction(cell, key) },
     ];
     const table = /** @type {HTMLTableElement} */ (byId("keys-table"));

@@ -1,4 +1,4 @@
-// One panel of the console, honest about how it stands: loading, failed (with the service's sentence), empty, or filled.
+// One panel of the console, honest about how it stands: loading, failed in the service's words, empty, or filled.
 
 import { ApiError } from "./api.js";
 import { make, setText } from "./console-dom.js";

@@ -5,7 +5,9 @@ import { make, setText } from "./console-dom.js";
 /**
  * A column: what its cells say, or what fills those that hold more than text, called at each change.
  * @template T
- * @typedef {{ label: string, text: (thing: T) => string } | { label: string, fill: (cell: HTMLElement, thing: T) => void }} Column
+ * @typedef {{ label: string } & (
+ *   { text: (thing: T) => string } | { fill: (cell: HTMLElement, thing: T) => void }
+ * )} Column
  */
 
 /**

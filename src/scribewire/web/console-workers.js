@@ -77,7 +77,10 @@ export class WorkersPanel {
     this.#panel.fill(workers.length ? "" : none);
   }
 
-  /** Give the cores that a worker used since it was looked at before; null at first. @param {Worker} worker @param {number} atMs */
+  /**
+   * Give the cores that a worker used since it was looked at before; null at first.
+   * @param {Worker} worker @param {number} atMs
+   */
   #busyOf({ worker, cpu_s: cpuS }, atMs) {
     const before = this.#seen.get(worker);
     this.#seen.set(worker, { cpuS, atMs });
@@ -101,7 +104,8 @@ export class WorkersPanel {
 
   /** @param {string} worker @param {number} live */
   async #drain(worker, live) {
-    const moving = live === 1 ? "Its session moves to another and loses" : `Its ${live} sessions move to others and lose`;
+    const moving =
+      live === 1 ? "Its session moves to another and loses" : `Its ${live} sessions move to others and lose`;
     const sessions = live ? `${moving} nothing.` : "It has no session now.";
     const sure = await isSure({
       title: `Drain ${worker}?`,

@@ -30,7 +30,9 @@ const panels = [service, workers, sessions, charts, keys];
 
 /**
  * What is asked for, how often, and who shows it or says that it failed.
- * @typedef {{ path: string, everyMs: number, panel: { fail: (sentence: string) => void }, show: (said: any) => void }} Feed
+ * @typedef {{
+ *   path: string, everyMs: number, panel: { fail: (sentence: string) => void }, show: (said: any) => void,
+ * }} Feed
  */
 /** @type {(Feed & { dueMs: number })[]} */
 const FEEDS = [

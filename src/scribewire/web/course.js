@@ -31,10 +31,7 @@ const BOUNDS = Object.freeze({
   listenWaitS: 150, // from `start` until the service listens: a worker may have to start first
 });
 
-/**
- * One session, from its first sample to its end, whatever becomes of its sockets. `refusal` is what ended it, if it was
- * not `stopped`.
- */
+/** One session, from its first sample to its end. `refusal` is what ended it, if it was not `stopped`. */
 export class Course {
   socket = 0;
   /** @type {Refusal | null} */
@@ -51,22 +48,21 @@ export class Course {
   #events = [];
   #feed;
   #isStopping = false;
-
   // Of the present socket:
   #startSaid = false;
   #stopSaid = false;
   #stopped = false;
   #listeningAtS = 0;
   #isGood = false;
-
-  #hasListened = false; // on any socket
+  // Of all of them:
+  #hasListened = false;
   #isRenewing = false; // the last socket was left because the caller asked
   #shownMs = 0; // the position of the last partial given
   #attempts = 0; // since `#lostAtS`, when the last good socket was lost
   /** @type {number | null} */
   #lostAtS = null;
 
-  /** @param {Record<string, unknown>} options of the start message @param {number} now @param {typeof BOUNDS} [bounds] */
+  /** @param {Record<string, unknown>} options of `start` @param {number} now @param {typeof BOUNDS} [bounds] */
   constructor(options, now, bounds = BOUNDS) {
     this.#options = options;
     this.#bounds = bounds;
@@ -265,8 +261,7 @@ export class Course {
   // --- the end of a socket, and of all -------------------------------------------------------------------------------
 
   get #isAllHeard() {
-    // A service says `stopped` for reasons of its own too, and then ignores what is still on its way: only the answer to
-    // the last flush says that all was heard.
+    // A service says `stopped` for its own reasons too, and ignores what is on its way: only the last flush tells.
     return this.#stopped && this.#stopSaid && this.#feed.isAnswered;
   }
 

@@ -126,7 +126,7 @@ class Cutter {
     return ends;
   }
 
-  /** Give the lines of a cue, or null when it is too long; a word alone is never. @param {number} first @param {number} end */
+  /** Give the lines of a cue, null when it is too long; a word alone is never. @param {number} first @param {number} end */
   #fit(first, end) {
     const spanMs = this.#words[end - 1].endMs - this.#words[first].startMs;
     return end - first > 1 && spanMs > MAX_CUE_MS ? null : this.#layout.split(first, end);

@@ -14,7 +14,8 @@ export function byId(id) {
 
 /**
  * Say a state: in words, by its colour, and by a name that does not change with the words.
- * @param {HTMLElement} element @param {string} state @param {"good" | "warn" | "bad" | "idle"} tone @param {string} sentence
+ * @param {HTMLElement} element @param {string} state @param {"good" | "warn" | "bad" | "idle"} tone
+ * @param {string} sentence
  */
 export function setState(element, state, tone, sentence) {
   element.dataset.state = state;

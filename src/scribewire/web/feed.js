@@ -139,7 +139,8 @@ export class Feed {
 
   /** Whether all audio and every flush has been sent. */
   get isSent() {
-    return !this.#firstFrames.length && !this.behindSamples && this.#flushedUntil >= (this.#flushes.at(-1)?.number ?? 0);
+    const isAsked = this.#flushedUntil >= (this.#flushes.at(-1)?.number ?? 0);
+    return !this.#firstFrames.length && !this.behindSamples && isAsked;
   }
 
   /** @param {number} end */
@@ -179,7 +180,10 @@ export class Feed {
     return position > this.#settled ? msOfSamples(position) : null;
   }
 
-  /** Take that a flush was answered, and say whether it was one that waited for it. @param {number | string | null} mark */
+  /**
+   * Take that a flush was answered, and say whether it was one that waited for it.
+   * @param {number | string | null} mark
+   */
   takeFlushed(mark) {
     const answered = this.#flushes.filter(({ number }) => typeof mark === "number" && number <= mark);
     for (const { position } of answered) this.#settle(position);
@@ -192,7 +196,10 @@ export class Feed {
     return Math.min(this.#base + samplesOfMs(offsetMs), this.#cursor);
   }
 
-  /** Give the audio of the session's first utterance, with some silence before it. @param {Word} first @param {number} end */
+  /**
+   * Give the audio of the session's first utterance, with some silence before it.
+   * @param {Word} first @param {number} end
+   */
   #prefaceOf(first, end) {
     const wanted = Math.max(samplesOfMs(first[1]) - SILENCE_SAMPLES, this.#kept.firstSample);
     const start = Math.max(wanted - (wanted % WINDOW_SAMPLES), this.#kept.firstSample); // where a window began

@@ -2,7 +2,7 @@
 
 import { SourceError } from "./live-source.js";
 
-// What a tab can hold of decoded audio: of a longer file the browser itself gives less a second, at some cost in quality.
+// What a tab can hold of decoded audio: of a longer file the browser itself gives less a second, and not quite as well.
 const MOST_S = 2 * 3600;
 const LONG_S = 20 * 60;
 const LONG_RATE_HZ = 16_000;

@@ -46,7 +46,10 @@ export function roomOf(text) {
   return room;
 }
 
-/** Give what stands between two words: nothing where both are of a script without blanks. @param {string} left @param {string} right */
+/**
+ * Give what stands between two words: nothing where both are of a script without blanks.
+ * @param {string} left @param {string} right
+ */
 export function blankBetween(left, right) {
   const letters = [[...left].at(-1) ?? "", [...right][0] ?? ""];
   return letters.every((letter) => isWide(letter) && !HANGUL.test(letter)) ? "" : " ";

@@ -56,7 +56,10 @@ function set(lines, text, fits) {
   return longer;
 }
 
-/** Cut a word where its script may be cut, and anywhere when it is longer than a line. @param {string} word @param {Fits} fits */
+/**
+ * Cut a word where its script may be cut, and anywhere when it is longer than a line.
+ * @param {string} word @param {Fits} fits
+ */
 function piecesOf(word, fits) {
   /** @type {string[]} */
   const pieces = [];

@@ -5,8 +5,8 @@ import { msOfSamples } from "./units.js";
 
 /** @typedef {import("./wire.js").Refusal} Refusal */
 /**
- * What sounds: `onAudio` gives a promise, which one that can wait waits for before it gives more; `onEnd` is told why it
- * ended by itself, with an empty sentence where it was just over.
+ * What sounds: `onAudio` gives a promise, which one that can wait waits for before it gives more; `onEnd` is told why
+ * it ended by itself, with an empty sentence where it was just over.
  * @typedef {{
  *   start: (listener: {
  *     onAudio: (pcm: Int16Array, peak: number) => Promise<void>,

@@ -7,7 +7,7 @@ import { blankBetween } from "./phrases.js";
 /**
  * Where it is shown: `log` and `partial` lie in `scroller`; `newest` leads back to the end; `word`, where there is one,
  * says what is known of the word that has the focus. Without it words have no times.
- * @typedef {{ scroller: HTMLElement, log: HTMLElement, partial: HTMLElement, newest: HTMLElement, word?: HTMLElement }} Places
+ * @typedef {Record<"scroller" | "log" | "partial" | "newest", HTMLElement> & { word?: HTMLElement }} Places
  */
 
 // So near to its end, a reader reads along.
