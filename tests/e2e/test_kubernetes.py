@@ -79,10 +79,12 @@ async def test_a_fleet_on_kubernetes_goes_from_zero_to_its_maximum_and_back(tmp_
 
         await rig.api.stop()
         talks = [await Talk.open(service.socket_url + V2, service.key) for _ in range(5)]
-        for talk in talks:
+        for talk in talks[:2]:  # as many as there are slots
+            await talk.start()
+        for talk in talks[2:]:
             await talk.say(action="start")
+        for talk in talks:
             await talk.send(say(WORDS), pace=None)
-        await asyncio.gather(*(talk.until("state", "listening") for talk in talks[:2]))
         await rig.api.start()
 
         await asyncio.gather(*(talk.until("state", "listening", within_s=20) for talk in talks))
