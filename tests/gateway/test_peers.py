@@ -73,9 +73,11 @@ async def test_an_initialize_is_seen_by_all(store: Store, pair: tuple[Peers, Pee
 
 
 async def test_many_that_check_in_at_once_have_one_leader(store: Store) -> None:
-    standings = await asyncio.gather(*(Peers(store, f"g{n}").check_in(live=1, waiting=0) for n in range(8)))
+    peers = [Peers(store, f"g{n}") for n in range(8)]
+    standings = await asyncio.gather(*(one.check_in(live=1, waiting=0) for one in peers))
     assert sum(standing.leads for standing in standings) == 1
-    assert max(standing.live for standing in standings) == 8
+    # Two that are at it together may miss one another, this once.
+    assert (await peers[0].check_in(live=1, waiting=0)).live == 8
 
 
 async def test_the_limit_of_a_key_holds_over_all_gateways(store: Store, pair: tuple[Peers, Peers]) -> None:
