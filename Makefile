@@ -27,7 +27,7 @@ test-long: $(STAMP) ## Run the longer proofs
 	@$(BIN)/pytest -m long
 
 test-web: $(STAMP) ## Run the tests of the web page (needs chromium)
-	@$(BIN)/pytest -m web --numprocesses 2 --dist loadfile tests/web
+	@$(BIN)/pytest -m web tests/web
 
 check: $(STAMP) ## Check format, lint and types
 	@$(BIN)/ruff format --check --quiet

@@ -52,10 +52,13 @@ class Asked:
 
     async def settle(self) -> None:
         """Wait until all that was asked is answered, and the page has taken it in."""
+        quiet = 0
         async with asyncio.timeout(20):
-            while self.answered < self.begun:
-                await asyncio.sleep(0.02)
-        await self._page.evaluate(_NEXT_TASK)
+            # What a timer asks for is seen here a moment later, and so is that it was answered.
+            while quiet < 3:
+                begun = self.begun
+                await self._page.evaluate(_NEXT_TASK)
+                quiet = quiet + 1 if begun == self.begun == self.answered else 0
 
 
 async def enter(visitor: Visitor, service: Service) -> tuple[Page, Asked]:
