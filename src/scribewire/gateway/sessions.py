@@ -71,7 +71,7 @@ class Sessions:
 
     @property
     def live(self) -> int:
-        """Give how many sockets are open."""
+        """Give how many sessions are live, started or not; most sockets hold one."""
         return len(self._live)
 
     def of_key(self, key_id: str | None) -> list[LiveSession]:
