@@ -69,6 +69,19 @@ def test_every_command_has_a_help(command: str) -> None:
     assert f"Usage: scribewire {command}".strip() in shown.output
 
 
+async def test_a_command_waits_for_no_library_that_only_others_need(tmp_path: Path) -> None:
+    for name in ("httpx", "websockets", "msgspec", "pydantic"):
+        (tmp_path / f"{name}.py").write_text(f"raise ModuleNotFoundError(name={name!r})")
+    ran = await run("version", data_dir=tmp_path, PYTHONPATH=str(tmp_path))
+    assert ran.code == 0, ran.err
+
+
+def test_a_command_that_does_not_exist_is_told_which_is_meant() -> None:
+    shown = CliRunner().invoke(app, ["transcribes"], prog_name="scribewire")
+    assert shown.exit_code == 2
+    assert "Did you mean 'transcribe'?" in shown.output
+
+
 def test_the_help_of_serve_lists_every_setting() -> None:
     shown = CliRunner().invoke(app, ["serve", "--help"])
     assert [row.name for row in table() if row.variable not in shown.output] == []

@@ -8,28 +8,24 @@ from typing import NoReturn
 import typer
 
 from scribewire import __version__
-from scribewire.cli import bench, control, demo, drain, mic, models, serving, simulate, transcribe
+from scribewire.cli.commands import Commands
 from scribewire.cli.terminal import complain, out
 from scribewire.errors import ScribewireError
 
 app = typer.Typer(
+    cls=Commands,
     name="scribewire",
-    help="Self-hosted realtime speech-to-text.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-serving.add_to(app)
-control.add_to(app)
-models.add_to(app)
-transcribe.add_to(app)
-mic.add_to(app)
-bench.add_to(app)
-drain.add_to(app)
-simulate.add_to(app)
-demo.add_to(app)
+
+
+@app.callback()
+def scribewire() -> None:
+    """Self-hosted realtime speech-to-text."""
 
 
 @app.command()
