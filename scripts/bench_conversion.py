@@ -69,7 +69,7 @@ ROWS: dict[str, tuple[AudioFormat, int, Make]] = {
 
 async def _measure(audio: AudioFormat, chunks: Sequence[bytes]) -> tuple[float, float, float]:
     """Give CPU milliseconds per second, seconds sent before the first sample, and the largest lag in seconds."""
-    converter = converter_of(audio)
+    converter = await converter_of(audio)
     given, first_s, lag_s = 0, 0.0, 0.0
     before_s = time.process_time()
     for count, chunk in enumerate(chunks, 1):

@@ -72,7 +72,7 @@ def companded(encoding: str, rate_hz: int) -> bytes:
 
 
 async def test_the_format_inside_passes_as_it_is() -> None:
-    converter = converter_of(AudioFormat())
+    converter = await converter_of(AudioFormat())
     assert await converter.convert(b"abc") == b"abc"
     assert await converter.drain(last=True) == b""
 
@@ -80,26 +80,26 @@ async def test_the_format_inside_passes_as_it_is() -> None:
 @pytest.mark.parametrize("rate_hz", [8_000, 11_025, 16_000, 22_050, 24_000, 44_100, 48_000])
 async def test_samples_of_any_rate_are_resampled(rate_hz: int) -> None:
     audio = tone(SECONDS, rate_hz=rate_hz).astype("<i2").tobytes()
-    assert_tone(await feed(converter_of(AudioFormat("linear16", rate_hz)), [audio]))
+    assert_tone(await feed(await converter_of(AudioFormat("linear16", rate_hz)), [audio]))
 
 
 @pytest.mark.parametrize("channels", [2, 3, 8])
 async def test_channels_are_mixed_into_one(channels: int) -> None:
     samples = np.zeros((round(SECONDS * 16_000), channels), "<i2")
     samples[:, channels - 1] = tone(SECONDS, rate_hz=16_000)
-    mixed = await feed(converter_of(AudioFormat("linear16", 16_000, channels)), [samples.tobytes()])
+    mixed = await feed(await converter_of(AudioFormat("linear16", 16_000, channels)), [samples.tobytes()])
     assert_tone(mixed, peak=8000 / channels)
 
 
 async def test_two_full_channels_do_not_overflow() -> None:
     samples = np.full((1_600, 2), -32768, "<i2")
-    assert set(await feed(converter_of(AudioFormat("linear16", 16_000, 2)), [samples.tobytes()])) == {-32768}
+    assert set(await feed(await converter_of(AudioFormat("linear16", 16_000, 2)), [samples.tobytes()])) == {-32768}
 
 
 @pytest.mark.parametrize("encoding", ["mulaw", "alaw"])
 @pytest.mark.parametrize("rate_hz", [8_000, 16_000, 48_000])
 async def test_companded_samples_are_expanded(encoding: Encoding, rate_hz: int) -> None:
-    assert_tone(await feed(converter_of(AudioFormat(encoding, rate_hz)), [companded(encoding, rate_hz)]))
+    assert_tone(await feed(await converter_of(AudioFormat(encoding, rate_hz)), [companded(encoding, rate_hz)]))
 
 
 @pytest.mark.parametrize("encoding", ["mulaw", "alaw"])
@@ -108,7 +108,7 @@ async def test_every_code_is_expanded_as_ffmpeg_does(encoding: Encoding) -> None
     decoder = av.Codec(f"pcm_{encoding}", "r").create("audio")
     decoder.sample_rate, decoder.layout = 16_000, "mono"
     [frame] = decoder.decode(av.Packet(codes))
-    ours = await feed(converter_of(AudioFormat(encoding)), [codes])
+    ours = await feed(await converter_of(AudioFormat(encoding)), [codes])
     assert ours.tolist() == frame.to_ndarray().ravel().tolist()
 
 
@@ -116,13 +116,13 @@ async def test_every_code_is_expanded_as_ffmpeg_does(encoding: Encoding) -> None
 async def test_a_wav_header_counts_more_than_what_was_declared(encoding: str, tag: int) -> None:
     audio = wav(companded(encoding, 8_000), rate_hz=8_000, tag=tag, bits=8)
     for declared in (AudioFormat("container"), AudioFormat("linear16", 48_000, 2)):
-        assert_tone(await feed(converter_of(declared), cut(audio, most=7)))
+        assert_tone(await feed(await converter_of(declared), cut(audio, most=7)))
 
 
 async def test_a_wav_of_two_channels_is_mixed_and_resampled() -> None:
     one = tone(SECONDS, rate_hz=44_100)
     audio = wav(np.stack([one, one], axis=1).tobytes(), rate_hz=44_100, channels=2)
-    assert_tone(await feed(converter_of(AudioFormat("container")), [audio]))
+    assert_tone(await feed(await converter_of(AudioFormat("container")), [audio]))
 
 
 # --- compressed ------------------------------------------------------------------------------------------------------
@@ -133,24 +133,24 @@ async def test_a_container_is_decoded(name: str) -> None:
     container, codec, rate_hz = COMPRESSED[name]
     audio = contained(tone(SECONDS, rate_hz=rate_hz), rate_hz=rate_hz, container=container, codec=codec)
     # Encoders put some silence before and after, and not every container says how much.
-    assert_tone(await feed(converter_of(AudioFormat("container")), [audio]), slack_s=0.15)
+    assert_tone(await feed(await converter_of(AudioFormat("container")), [audio]), slack_s=0.15)
 
 
 @pytest.mark.parametrize("channels", [1, 2])
 async def test_opus_packets_are_decoded(channels: int) -> None:
     samples = tone(SECONDS, rate_hz=48_000)
     packets = opus_packets(samples if channels == 1 else np.stack([samples, samples], axis=1))
-    assert_tone(await feed(converter_of(AudioFormat("opus", 48_000, channels)), packets), slack_s=0.05)
+    assert_tone(await feed(await converter_of(AudioFormat("opus", 48_000, channels)), packets), slack_s=0.05)
 
 
 async def test_opus_may_also_come_in_ogg() -> None:
     audio = contained(tone(SECONDS, rate_hz=48_000), rate_hz=48_000, container="ogg", codec="libopus")
-    assert_tone(await feed(converter_of(AudioFormat("opus", 48_000)), cut(audio, most=3_000)), slack_s=0.1)
+    assert_tone(await feed(await converter_of(AudioFormat("opus", 48_000)), cut(audio, most=3_000)), slack_s=0.1)
 
 
 async def test_a_container_gives_what_it_can_before_its_end() -> None:
     audio = contained(tone(60, rate_hz=48_000), rate_hz=48_000, container="webm", codec="libopus")
-    converter = converter_of(AudioFormat("container"))
+    converter = await converter_of(AudioFormat("container"))
     half = await converter.convert(audio[: len(audio) // 2])
     await converter.close()
     assert len(half) / 32_000 > 20
@@ -182,32 +182,32 @@ async def assert_apart(converter: Converter, chunks: Iterable[bytes], channels: 
 async def test_channels_of_samples_may_be_kept_apart(channels: int, rate_hz: int) -> None:
     audio = tones(channels, rate_hz=rate_hz).tobytes()
     declared = AudioFormat("linear16", rate_hz, channels, apart=True)
-    await assert_apart(converter_of(declared), cut(audio, most=999), channels)
+    await assert_apart(await converter_of(declared), cut(audio, most=999), channels)
 
 
 @pytest.mark.parametrize("channels", [2, 5])
 async def test_a_wav_header_says_how_many_channels_are_kept_apart(channels: int) -> None:
     audio = wav(tones(channels, rate_hz=44_100).tobytes(), rate_hz=44_100, channels=channels)
     for declared in (AudioFormat("container", apart=True), AudioFormat("linear16", 16_000, 3, apart=True)):
-        await assert_apart(converter_of(declared), cut(audio, most=999), channels)
+        await assert_apart(await converter_of(declared), cut(audio, most=999), channels)
 
 
 @pytest.mark.parametrize(("name", "channels"), [*((name, 2) for name in COMPRESSED), ("flac", 1), ("flac", 6)])
 async def test_channels_of_a_container_may_be_kept_apart(name: str, channels: int) -> None:
     container, codec, rate_hz = COMPRESSED[name]
     audio = contained(tones(channels, rate_hz=rate_hz), rate_hz=rate_hz, container=container, codec=codec)
-    await assert_apart(converter_of(AudioFormat("container", apart=True)), cut(audio, most=3_000), channels)
+    await assert_apart(await converter_of(AudioFormat("container", apart=True)), cut(audio, most=3_000), channels)
 
 
 async def test_channels_of_opus_packets_may_be_kept_apart() -> None:
     packets = opus_packets(tones(2, rate_hz=48_000))
-    await assert_apart(converter_of(AudioFormat("opus", 48_000, 2, apart=True)), packets, 2)
+    await assert_apart(await converter_of(AudioFormat("opus", 48_000, 2, apart=True)), packets, 2)
 
 
 async def test_a_container_keeps_the_channels_that_it_began_with() -> None:
     one = contained(tones(2, rate_hz=44_100), rate_hz=44_100, container="mp3", codec="libmp3lame")
     two = contained(tone(SECONDS, rate_hz=16_000), rate_hz=16_000, container="mp3", codec="libmp3lame")
-    converter = converter_of(AudioFormat("container", apart=True))
+    converter = await converter_of(AudioFormat("container", apart=True))
     samples = await feed(converter, [one, two])
     assert converter.channels == 2
     assert len(samples) == pytest.approx(2 * 2 * SECONDS * 16_000, rel=0.1)
@@ -217,8 +217,8 @@ async def test_more_channels_than_may_be_kept_apart_are_refused_and_mixed_where_
     samples = np.stack([tone(SECONDS, rate_hz=16_000)] * 16, axis=1)
     audio = contained(samples, rate_hz=16_000, container="matroska", codec="pcm_s16le")
     with pytest.raises(UnsupportedAudio, match="more than 8 channels"):
-        await feed(converter_of(AudioFormat("container", apart=True)), [audio])
-    assert len(await feed(converter_of(AudioFormat("container")), [audio])) == pytest.approx(24_000, abs=200)
+        await feed(await converter_of(AudioFormat("container", apart=True)), [audio])
+    assert len(await feed(await converter_of(AudioFormat("container")), [audio])) == pytest.approx(24_000, abs=200)
 
 
 # --- cuts and drains -------------------------------------------------------------------------------------------------
@@ -232,8 +232,8 @@ async def test_more_channels_than_may_be_kept_apart_are_refused_and_mixed_where_
 )
 async def test_samples_give_the_same_however_they_are_cut(declared: AudioFormat, most: int) -> None:
     audio = np.random.default_rng(1).integers(0, 256, 30_000, np.uint8).tobytes()
-    whole = await feed(converter_of(declared), [audio])
-    assert (await feed(converter_of(declared), cut(audio, most=most))).tobytes() == whole.tobytes()
+    whole = await feed(await converter_of(declared), [audio])
+    assert (await feed(await converter_of(declared), cut(audio, most=most))).tobytes() == whole.tobytes()
 
 
 @pytest.mark.parametrize("most", [50, 5_000])
@@ -241,12 +241,13 @@ async def test_samples_give_the_same_however_they_are_cut(declared: AudioFormat,
 async def test_a_container_gives_the_same_however_it_is_cut(name: str, most: int) -> None:
     container, codec, rate_hz = COMPRESSED[name]
     audio = contained(tone(SECONDS, rate_hz=rate_hz), rate_hz=rate_hz, container=container, codec=codec)
-    whole = await feed(converter_of(AudioFormat("container")), [audio])
-    assert (await feed(converter_of(AudioFormat("container")), cut(audio, most=most))).tobytes() == whole.tobytes()
+    whole = await feed(await converter_of(AudioFormat("container")), [audio])
+    again = await feed(await converter_of(AudioFormat("container")), cut(audio, most=most))
+    assert again.tobytes() == whole.tobytes()
 
 
 async def test_what_a_resampler_holds_back_comes_with_a_drain_and_more_may_follow() -> None:
-    converter = converter_of(AudioFormat("linear16", 8_000))
+    converter = await converter_of(AudioFormat("linear16", 8_000))
     second = tone(1, rate_hz=8_000).tobytes()
     for _ in range(3):
         given = await converter.convert(second) + await converter.drain(last=False)
@@ -255,7 +256,7 @@ async def test_what_a_resampler_holds_back_comes_with_a_drain_and_more_may_follo
 
 async def test_a_drain_before_any_audio_is_empty() -> None:
     for audio in (AudioFormat("container"), AudioFormat("opus"), AudioFormat("mulaw", 8_000)):
-        converter = converter_of(audio)
+        converter = await converter_of(audio)
         assert await converter.drain(last=False) == b""
         assert await converter.drain(last=True) == b""
         await converter.close()
@@ -267,9 +268,9 @@ async def test_a_drain_before_any_audio_is_empty() -> None:
 @pytest.mark.parametrize(
     "audio", [AudioFormat(channels=9), AudioFormat("mulaw", 4_000), AudioFormat("opus", 48_000, 3)], ids=str
 )
-def test_a_format_that_nothing_converts_is_refused(audio: AudioFormat) -> None:
+async def test_a_format_that_nothing_converts_is_refused(audio: AudioFormat) -> None:
     with pytest.raises(UnsupportedAudio):
-        converter_of(audio)
+        await converter_of(audio)
 
 
 @pytest.mark.parametrize(
@@ -293,11 +294,11 @@ def test_a_format_that_nothing_converts_is_refused(audio: AudioFormat) -> None:
 )
 async def test_what_cannot_be_decoded_is_refused_in_one_sentence(encoding: Encoding, audio: bytes) -> None:
     with pytest.raises(UnsupportedAudio, match=r"^[A-Z].*\.$"):
-        await feed(converter_of(AudioFormat(encoding, 48_000)), [audio])
+        await feed(await converter_of(AudioFormat(encoding, 48_000)), [audio])
 
 
 async def test_an_error_ends_the_decoder() -> None:
-    converter = converter_of(AudioFormat("container"))
+    converter = await converter_of(AudioFormat("container"))
     with pytest.raises(UnsupportedAudio):
         await feed(converter, [b"OggS" + bytes(50_000)])
     assert await converter.convert(b"more") == b""
@@ -309,14 +310,14 @@ async def test_few_bytes_that_are_hours_of_silence_are_refused() -> None:
     audio = contained(silence, rate_hz=16_000, container="flac", codec="flac")
     assert len(audio) < 1024 * 1024
     with pytest.raises(UnsupportedAudio, match="more than it can hold"):
-        await feed(converter_of(AudioFormat("container")), [audio])
+        await feed(await converter_of(AudioFormat("container")), [audio])
 
 
 async def test_a_container_may_change_its_format_on_the_way() -> None:
     one = contained(tone(SECONDS, rate_hz=44_100), rate_hz=44_100, container="mp3", codec="libmp3lame")
     stereo = np.stack([tone(SECONDS, rate_hz=16_000)] * 2, axis=1)
     two = contained(stereo, rate_hz=16_000, container="mp3", codec="libmp3lame")
-    samples = await feed(converter_of(AudioFormat("container")), [one, two])
+    samples = await feed(await converter_of(AudioFormat("container")), [one, two])
     assert len(samples) == pytest.approx(2 * SECONDS * 16_000, rel=0.1)
 
 
@@ -330,7 +331,7 @@ async def test_what_is_broken_is_decoded_or_refused(name: str) -> None:
         for _ in range(chance.choice([1, 10, 100])):
             broken[chance.randrange(4, len(broken))] = chance.randrange(256)
         with suppress(UnsupportedAudio):
-            await feed(converter_of(AudioFormat("container")), cut(bytes(broken), most=2_000))
+            await feed(await converter_of(AudioFormat("container")), cut(bytes(broken), most=2_000))
 
 
 def sizeless(container: str) -> bytes:
@@ -349,7 +350,7 @@ def sizeless(container: str) -> bytes:
 async def test_bytes_that_never_become_audio_are_refused(container: str) -> None:
     megabyte = bytes(1024 * 1024)
     with pytest.raises(UnsupportedAudio, match="too much that is no audio"):
-        await feed(converter_of(AudioFormat("container")), [sizeless(container), *[megabyte] * 20])
+        await feed(await converter_of(AudioFormat("container")), [sizeless(container), *[megabyte] * 20])
 
 
 async def test_a_session_that_leaves_while_much_is_decoded_does_not_wait_for_it() -> None:
@@ -364,7 +365,7 @@ async def test_a_session_that_leaves_while_much_is_decoded_does_not_wait_for_it(
 
 async def test_a_session_that_leaves_in_the_middle_leaves_no_thread() -> None:
     audio = contained(tone(SECONDS, rate_hz=48_000), rate_hz=48_000, container="ogg", codec="libopus")
-    converter = converter_of(AudioFormat("container"))
+    converter = await converter_of(AudioFormat("container"))
     await converter.convert(audio[:3_000])
     await converter.close()
     await converter.close()

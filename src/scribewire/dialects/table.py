@@ -37,3 +37,5 @@ PATHS: Final = (
     Row("/v1/realtime", "openai"),
     Row("/vosk", "vosk"),
 )
+# Where the client names a URL, and the service fetches the audio itself.
+FETCHING: Final = Row("/v2/client/{token}", "v2")

@@ -23,10 +23,9 @@ from scribewire import frames
 from scribewire.core.audio import samples_of_s
 from scribewire.core.keys import Scope
 from scribewire.core.limits import Limits
+from scribewire.dialects.table import FETCHING
 from scribewire.errors import BadSettings
 from scribewire.gateway.access import Access
-from scribewire.gateway.fetching.endpoint import PATH as FETCHING_PATH
-from scribewire.gateway.fetching.endpoint import Fetching
 from scribewire.gateway.fleet import Fleet
 from scribewire.gateway.history import History
 from scribewire.gateway.limits import RateLimits
@@ -132,10 +131,17 @@ def build_app(services: Services) -> FastAPI:
     app = create_app(services)
     for row in PATHS:
         app.router.routes.append(WebSocketRoute(row.path, Upgrade(services, row)))
-    fetching = Fetching(services) if services.settings.fetch.enabled else Unavailable()
-    app.router.routes.append(WebSocketRoute(FETCHING_PATH, fetching))
+    app.router.routes.append(WebSocketRoute(FETCHING.path, _fetching(services)))
     app.router.routes.append(WebSocketRoute(WATCHING_PATH, Watching(services)))
     return app
+
+
+def _fetching(services: Services) -> Upgrade | Unavailable:
+    if not services.settings.fetch.enabled:
+        return Unavailable()
+    from scribewire.gateway.fetching.endpoint import Fetching  # with a library of its own, for those who ask for it
+
+    return Fetching(services)
 
 
 class Server(uvicorn.Server):

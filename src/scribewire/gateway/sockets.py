@@ -214,7 +214,7 @@ class Socket:
                 if self._converter is not None:
                     rest = await self._converter.drain(last=True)
                     await self._converter.close()
-                self._converter = converter_of(audio)
+                self._converter = await converter_of(audio)
             return rest + await self._converter.convert(chunk)
         except ScribewireError as error:
             self._deliver(ev.Denied(error))

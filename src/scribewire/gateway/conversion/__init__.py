@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Final
+import asyncio
+from typing import TYPE_CHECKING, Final
 
 from scribewire.core.audio import MAX_CHANNELS, MAX_RATE_HZ, MIN_RATE_HZ, AudioFormat
 from scribewire.errors import UnsupportedAudio
 from scribewire.gateway.conversion.base import Converter, Plain, split
-from scribewire.gateway.conversion.sniffing import Sniffing
+
+if TYPE_CHECKING:
+    from scribewire.gateway.conversion.sniffing import Sniffing
 
 # What an Opus packet can hold (RFC 6716 section 2.1.5); more takes a container.
 _MAX_OPUS_CHANNELS: Final = 2
 
 
-def converter_of(audio: AudioFormat) -> Converter:
-    """Give what converts a format.
+async def converter_of(audio: AudioFormat) -> Converter:
+    """Give what converts a format. The first that has work to do loads the libraries for it, in a thread.
 
     Raises UnsupportedAudio when nothing does.
     """
@@ -25,7 +28,14 @@ def converter_of(audio: AudioFormat) -> Converter:
         raise UnsupportedAudio(f"Audio has a rate of {MIN_RATE_HZ} to {MAX_RATE_HZ} Hz.")
     if not 1 <= audio.channels <= channels:
         raise UnsupportedAudio(f"Audio of this encoding has 1 to {channels} channels.")
-    return Sniffing(audio)
+    return (await asyncio.to_thread(_load))(audio)
+
+
+def _load() -> type[Sniffing]:
+    # numpy, soxr and PyAV are a fifth of what a gateway would load, and most hear nothing that needs them.
+    from scribewire.gateway.conversion.sniffing import Sniffing
+
+    return Sniffing
 
 
 __all__ = ["Converter", "Plain", "converter_of", "split"]

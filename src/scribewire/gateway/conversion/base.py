@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
+from array import array
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
-
-import numpy as np
 
 from scribewire.core.audio import AudioFormat
 
@@ -60,8 +59,8 @@ def split(pcm: bytes, channels: int) -> list[bytes]:
     """Give each channel of interleaved s16le by itself."""
     if channels == 1:
         return [pcm]
-    samples = np.frombuffer(pcm, "<i2").reshape(-1, channels)
-    return [samples[:, channel].tobytes() for channel in range(channels)]
+    samples = array("h", pcm)
+    return [samples[channel::channels].tobytes() for channel in range(channels)]
 
 
 async def run_aside(work: Callable[[bytes], bytes], chunk: bytes) -> bytes:

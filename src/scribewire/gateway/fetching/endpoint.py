@@ -11,7 +11,7 @@ import httpx
 
 from scribewire.core import events as ev
 from scribewire.dialects.base import Dialect
-from scribewire.dialects.table import Row
+from scribewire.dialects.table import FETCHING
 from scribewire.gateway.fetching.calls import Caller, Resolve, resolve
 from scribewire.gateway.fetching.merging import Merged
 from scribewire.gateway.fetching.rules import Rules
@@ -21,7 +21,6 @@ from scribewire.gateway.sessions import LiveSession
 from scribewire.gateway.sockets import Receive, Send
 from scribewire.gateway.upgrade import Scope, Upgrade
 
-PATH: Final = "/v2/client/{token}"
 # Beyond the wait for the source: the session's own wait for its start is the last resort.
 _MARGIN_S: Final = 5.0
 # Sources that may be loading at once. Each is a process, before the session counts for its key or takes a slot.
@@ -34,7 +33,7 @@ class Fetching(Upgrade):
     def __init__(self, services: Services, *, resolve: Resolve = resolve) -> None:
         load_wait_s = services.settings.fetch.load_wait_s + _MARGIN_S
         limits = replace(services.session_limits, start_wait_s=load_wait_s)
-        super().__init__(replace(services, session_limits=limits), Row(PATH, "v2"))
+        super().__init__(replace(services, session_limits=limits), FETCHING)
         self._settings = services.settings.fetch
         self._rules = Rules(self._settings)
         self._resolve = resolve
