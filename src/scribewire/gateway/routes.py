@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Coroutine, Iterable
+from copy import copy
 from dataclasses import dataclass
 from enum import Enum
 from typing import Annotated, Any, Final, TypeVar
@@ -94,9 +95,9 @@ class Routes:
         """Add every route to the application. What answers GET answers HEAD too."""
         for row in self.rows:
             for number, path in enumerate(row.paths):
-                _add(app, row, path, row.method, documented=number == 0)
+                _add(app, row, path, documented=number == 0)
                 if row.method == "GET":
-                    _add(app, row, path, "HEAD", documented=False)
+                    _add_head(app)
         app.add_exception_handler(ScribewireError, _refuse)
         app.add_exception_handler(RequestValidationError, _refuse_invalid)
         app.add_exception_handler(HTTPException, _refuse_unmatched)
@@ -151,11 +152,11 @@ def _guarded(needs: Scope | Open) -> type[APIRoute]:
     return Guarded
 
 
-def _add(app: FastAPI, row: Row, path: str, method: str, *, documented: bool) -> None:
+def _add(app: FastAPI, row: Row, path: str, *, documented: bool) -> None:
     app.router.add_api_route(
         path,
         row.endpoint,
-        methods=[method],
+        methods=[row.method],
         status_code=row.status,
         tags=[row.tag],
         dependencies=[] if row.needs is PUBLIC else list(_CREDENTIALS),
@@ -163,6 +164,14 @@ def _add(app: FastAPI, row: Row, path: str, method: str, *, documented: bool) ->
         include_in_schema=documented,
         route_class_override=_guarded(row.needs),
     )
+
+
+def _add_head(app: FastAPI) -> None:
+    """Answer HEAD as the newest route answers GET: a copy, for to make a route takes FastAPI milliseconds."""
+    head = copy(app.router.routes[-1])
+    assert isinstance(head, APIRoute)
+    head.methods, head.include_in_schema = {"HEAD"}, False
+    app.router.routes.append(head)
 
 
 # --- refusing --------------------------------------------------------------------------------------------------------
