@@ -22,12 +22,11 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    PrimaryKeyConstraint,
     String,
     Table,
-    column,
     inspect,
     select,
-    table,
     text,
 )
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -171,6 +170,22 @@ lease = Table(
 )
 
 
+# Alembic's own, as it makes it.
+_versions = Table(
+    "alembic_version",
+    MetaData(),
+    Column("version_num", String(32), nullable=False),
+    PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
+)
+
+# What the migrations have written when they are through; a new store begins with it.
+_FIRST_ROWS: Final[tuple[tuple[Table, dict[str, object]], ...]] = (
+    (_versions, {"version_num": VERSION}),
+    (fleet, {"id": 1, "wanted": 0, "set_at": None}),
+    (lease, {"id": 1, "holder": "", "until_ms": 0}),
+)
+
+
 async def bring_up(engine: AsyncEngine) -> None:
     """Make the schema this program's, one program at a time.
 
@@ -186,13 +201,13 @@ async def bring_up(engine: AsyncEngine) -> None:
             await connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_WAIT_S:.0f}s'"))
             await connection.execute(text(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})"))
         if not await connection.run_sync(_is_current):
-            await connection.run_sync(_upgrade)
+            await connection.run_sync(_make_or_upgrade)
 
 
 def _is_current(connection: Connection) -> bool:
-    if not inspect(connection).has_table("alembic_version"):
+    if not inspect(connection).has_table(_versions.name):
         return False
-    version = connection.scalar(select(column("version_num")).select_from(table("alembic_version")))
+    version = connection.scalar(select(_versions.c.version_num))
     if version is not None and version > VERSION:
         raise StoreFailed(
             f"The store has schema {version}, and this program knows none beyond {VERSION}: install the newer program."
@@ -200,8 +215,18 @@ def _is_current(connection: Connection) -> bool:
     return version == VERSION
 
 
+def _make_or_upgrade(connection: Connection) -> None:
+    if inspect(connection).get_table_names():
+        _upgrade(connection)
+        return
+    metadata.create_all(connection, checkfirst=False)
+    _versions.create(connection)
+    for table, row in _FIRST_ROWS:
+        connection.execute(table.insert().values(row))
+
+
 def _upgrade(connection: Connection) -> None:
-    # A quarter of a second that only a start with something to do must pay.
+    # A quarter of a second, which only a start on an older store must pay.
     from alembic import command
     from alembic.config import Config
 
