@@ -257,6 +257,22 @@ async def test_a_key_with_room_for_fewer_sessions_than_channels_has_none(hoster:
     await assert_refused(host, host.open("/v1/listen", STEREO, key=secret.reveal()), "session_limit")
 
 
+async def test_who_hears_the_end_of_its_only_session_may_begin_another_at_once(hoster: Hoster) -> None:
+    host = await hoster()
+    _, secret = await host.services.store.create_key("one", scopes=frozenset({Scope.REALTIME}), max_sessions=1)
+    first = host.open("/v1/listen", PCM, key=secret.reveal())
+    first.say(bytes(3_200))
+    await eventually(lambda: host.services.sessions.of_key(None) != [])
+    first.reads.clear()  # its end is on the way
+    first.say({"type": "CloseStream"})
+    await eventually(lambda: first.unread == 0)
+    second = host.open("/v1/listen", PCM, key=secret.reveal())
+    second.say({"type": "CloseStream"})
+    assert await second.closed() == 1000
+    first.reads.set()
+    assert await first.closed() == 1000
+
+
 async def test_a_ticket_lets_all_channels_in_once(hoster: Hoster) -> None:
     host = await hoster()
     key, _ = await host.services.store.create_key("page", scopes=frozenset({Scope.REALTIME}))

@@ -62,6 +62,7 @@ class Sessions:
         self._counted: set[str] = set()
         self._to_count_out: asyncio.Queue[str] = asyncio.Queue()  # as many as there were sessions
         self._live: set[LiveSession] = set()
+        self._against: dict[LiveSession, str] = {}  # the key that each is counted against, until it has ended
         self._by_key: Counter[str] = Counter()
         self._reports: asyncio.Queue[SessionReport] = asyncio.Queue(MAX_REPORTS_WAITING)
         self._tasks: list[asyncio.Task[None]] = []
@@ -151,6 +152,7 @@ class Sessions:
             self._counted.add(session.session_id)
             await self._peers.count_in(session.session_id, grant.key_id, self._most(grant))
         session.key_id, session.key_name = grant.key_id, grant.key_name
+        self._against[session] = grant.key_id
         self._by_key[grant.key_id] += 1
         self._metrics.sessions_started.inc()
 
@@ -159,18 +161,24 @@ class Sessions:
         if session not in self._live:
             return
         self._live.discard(session)
-        if session.session_id in self._counted:
-            self._counted.discard(session.session_id)
-            self._to_count_out.put_nowait(session.session_id)
-        if session.key_id is not None:
-            self._by_key[session.key_id] -= 1
-            self._by_key += Counter()  # drops keys without sessions
+        self._spare(session)
         self._metrics.sessions_live.set(len(self._live))
         if not self._live:
             self._empty.set()
 
+    def _spare(self, session: LiveSession) -> None:
+        """Count the session against its key no longer. Twice is once."""
+        if session.session_id in self._counted:
+            self._counted.discard(session.session_id)
+            self._to_count_out.put_nowait(session.session_id)
+        key_id = self._against.pop(session, None)
+        if key_id is not None:
+            self._by_key[key_id] -= 1
+            self._by_key += Counter()  # drops keys without sessions
+
     def file(self, session: LiveSession, report: ev.Report) -> None:
         """Count, log and keep what is said of a session at its end."""
+        self._spare(session)  # before its client hears the end, and may come back at once
         duration_s = (datetime.now(UTC) - session.started_at).total_seconds()
         self._metrics.session_ended(report)
         log.info(
