@@ -8,6 +8,9 @@ SERVER := $(VENV)/.installed-server
 UV_VERSION := 0.13.9
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --python-version 3.11
 
+# Bytecode is kept, whatever the environment says: the tests start many processes, and each would compile all anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo serve test test-long test-web check docs clips bench-smoke lock
 
@@ -21,7 +24,7 @@ serve: $(SERVER) ## Run the service
 	@$(BIN)/scribewire serve
 
 test: $(STAMP) ## Run the tests
-	@$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 test-long: $(STAMP) ## Run the longer proofs
 	@$(BIN)/pytest -m long

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+
+# Loaded before pytest's hook for the errors of finalizers asks for it: an import that the garbage collector begins in
+# the middle of another breaks that one, up to Python 3.11 (python/cpython#91351).
+import tracemalloc  # noqa: F401
 from collections.abc import Generator
 
 import pytest

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import csv
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,10 +43,17 @@ def clips() -> dict[str, Clip]:
     }
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """Give a service that is ready, with its embedded recogniser; one for each test file."""
-    service = asyncio.run(start(tmp_path_factory.mktemp("service"), {}))
+    """Give a service that is ready, as it comes; one for all, which leave it as they found it."""
+    with ready(tmp_path_factory.mktemp("service")) as service:
+        yield service
+
+
+@contextmanager
+def ready(data_dir: Path, settings: Mapping[str, str] | None = None) -> Iterator[Service]:
+    """Run a service, brought up, until the block ends."""
+    service = asyncio.run(start(data_dir, settings or {}))
     try:
         service.initialize()
         yield service

@@ -23,7 +23,7 @@ from wire import Talk, Transcript
 pytestmark = pytest.mark.e2e
 
 SESSIONS = 20
-WORDS = 36
+WORDS = 12
 GAP_MS = 220
 # Of one core a hundredth: that many streams fit, and a worker of another kind would not be measured here.
 SETTINGS = {

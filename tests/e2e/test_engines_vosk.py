@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import pytest
 
 from scribewire.tones import GAP_MS, WORD_MS, say, silence
-from service import Service, start
-from tests.e2e.conftest import end
+from service import Service
+from tests.e2e.conftest import ready
 from tests.tiny import vosk
 from wire import Talk, Transcript
 
@@ -30,12 +30,8 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         "GATE__DETECTOR": "energy",
         "AUTOSCALING__MAX_WORKERS": "1",
     }
-    service = asyncio.run(start(tmp_path_factory.mktemp("service"), settings))
-    try:
-        service.initialize()
+    with ready(tmp_path_factory.mktemp("service"), settings) as service:
         yield service
-    finally:
-        end(service)
 
 
 async def hear(service: Service, *, pace: float | None = None) -> Transcript:

@@ -11,8 +11,8 @@ import psutil
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from service import Service, start
-from tests.e2e.conftest import Clip, end
+from service import Service
+from tests.e2e.conftest import Clip, ready
 from tests.e2e.words import share_right
 from tests.media import encode, playlist, segments
 from tests.origin import Answer, Origin, head, reply, serving
@@ -34,12 +34,8 @@ def service(tmp_path_factory: pytest.TempPathFactory, port: int) -> Iterator[Ser
     """Give a service that may fetch from this machine, and from this one port."""
     fetch = {"ENABLED": "true", "SCHEMES": "http", "HOSTS": "*", "PORTS": str(port), "PRIVATE": "true"}
     settings = {f"FETCH__{name}": value for name, value in fetch.items()}
-    service = asyncio.run(start(tmp_path_factory.mktemp("service"), settings))
-    try:
-        service.initialize()
+    with ready(tmp_path_factory.mktemp("service"), settings) as service:
         yield service
-    finally:
-        end(service)
 
 
 @pytest.fixture

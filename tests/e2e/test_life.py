@@ -47,7 +47,7 @@ async def until_status(service: Service, wanted: str, *, within_s: float = 20) -
         await asyncio.sleep(0.1)
 
 
-async def test_a_session_on_a_service_that_is_scaled_down_is_told_so() -> None:
+async def test_a_session_is_told_that_the_service_is_scaled_down_until_a_hundred_callers_share_one_start() -> None:
     async with running(SCRIPTED) as service:
         assert status_of(service) == "scaled_down"
         talk = await Talk.open(service.socket_url + V2, service.key)
@@ -57,6 +57,11 @@ async def test_a_session_on_a_service_that_is_scaled_down_is_told_so() -> None:
         assert heard.errors[0]["error"] == "Realtime service is scaled down. Call /initialize to start it."
         assert heard.close_code == 1013
         assert status_of(service) == "scaled_down"
+        headers = {"x-zoom-s2t-key": service.key}
+        async with httpx.AsyncClient(base_url=service.url, headers=headers, timeout=60) as client:
+            answers = await asyncio.gather(*(client.post("/api/v4/realtime/initialize") for _ in range(100)))
+        assert {answer.status_code for answer in answers} == {200}
+        assert len(service.workers()) == 1
 
 
 async def test_speech_during_a_cold_start_is_kept_and_a_stop_is_remembered(clips: dict[str, Clip]) -> None:
@@ -118,32 +123,25 @@ async def test_a_session_that_finds_no_slot_in_time_is_told_when_to_come_back() 
 
 
 async def test_a_worker_that_always_crashes_ends_in_the_contracts_503() -> None:
-    broken = {"ENGINES__LANGUAGES": json.dumps({"en": {"fast": "scripted:broken"}}), "AUTOSCALING__START_WAIT_S": "15"}
+    broken = {"ENGINES__LANGUAGES": json.dumps({"en": {"fast": "scripted:broken"}}), "AUTOSCALING__START_WAIT_S": "5"}
     async with running(broken) as service:
         response = await asyncio.to_thread(service.call, "POST", "/api/v4/realtime/initialize")
         assert response.status_code == 503
         assert response.content == b'{"detail":"Realtime service failed to start"}'
 
 
-async def test_a_hundred_callers_of_initialize_share_one_start() -> None:
-    async with running(SCRIPTED) as service:
-        headers = {"x-zoom-s2t-key": service.key}
-        async with httpx.AsyncClient(base_url=service.url, headers=headers, timeout=60) as client:
-            answers = await asyncio.gather(*(client.post("/api/v4/realtime/initialize") for _ in range(100)))
-        assert {answer.status_code for answer in answers} == {200}
-        assert len(service.workers()) == 1
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(("number", "engine"), [(signal.SIGTERM, "pocketsphinx"), (signal.SIGINT, "scripted")])
 async def test_a_signal_lets_every_live_session_end_with_its_finals(
-    clips: dict[str, Clip], number: signal.Signals
+    clips: dict[str, Clip], number: signal.Signals, engine: str
 ) -> None:
-    async with running() as service:
+    scripted = engine == "scripted"
+    pcm = say(["alfa", "bravo"]) if scripted else clips["rms-train"].pcm[:96_000]
+    async with running(SCRIPTED if scripted else {}) as service:
         await asyncio.to_thread(service.initialize)
-        talks = [await Talk.open(service.socket_url + V2, service.key) for _ in range(3)]
+        talks = [await Talk.open(service.socket_url + V2, service.key) for _ in range(2)]
         for talk in talks:
             await talk.start()
-        await asyncio.gather(*(talk.send(clips["rms-train"].pcm[:96_000]) for talk in talks))
+        await asyncio.gather(*(talk.send(pcm, pace=2) for talk in talks))
         service.interrupt(number)
         for talk in talks:
             heard = await talk.ended()

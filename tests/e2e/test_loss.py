@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from service import Service
-from tests.e2e.conftest import Clip
+from tests.e2e.conftest import Clip, ready
 from wire import Talk, Transcript, transcribe
 
 pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """Give a service of our own: we kill its workers."""
+    with ready(tmp_path_factory.mktemp("service")) as service:
+        yield service
 
 
 def words_of(heard: Transcript) -> list[list[Any]]:

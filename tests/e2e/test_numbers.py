@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 
 import pytest
 
-from service import Service, start
-from tests.e2e.conftest import Clip, end
+from service import Service
+from tests.e2e.conftest import Clip, ready
 from wire import Talk, Transcript
 
 pytestmark = pytest.mark.e2e
@@ -56,12 +55,8 @@ async def test_numbers_are_digits_in_partials_where_asked(service: Service, clip
 @pytest.fixture(scope="module")
 def steady(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A service that shows only what is stable."""
-    service = asyncio.run(start(tmp_path_factory.mktemp("steady"), {"SESSION__PARTIALS": "stable"}))
-    try:
-        service.initialize()
+    with ready(tmp_path_factory.mktemp("steady"), {"SESSION__PARTIALS": "stable"}) as service:
         yield service
-    finally:
-        end(service)
 
 
 async def test_stable_partials_grow_and_are_sure(steady: Service, clips: dict[str, Clip]) -> None:
