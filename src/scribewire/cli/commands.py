@@ -9,6 +9,8 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_group
 
+from scribewire.loading import loading
+
 if TYPE_CHECKING:
     from typer._click import Command, Context
 
@@ -47,5 +49,6 @@ class Commands(TyperGroup):
 
     def _load(self, module: str) -> None:
         app = typer.Typer(rich_markup_mode=self.rich_markup_mode)
-        import_module(f"scribewire.cli.{module}").add_to(app)
+        with loading():
+            import_module(f"scribewire.cli.{module}").add_to(app)
         self.commands.update(get_group(app).commands)

@@ -15,6 +15,7 @@ from typer.core import TyperCommand
 
 from scribewire.cli.terminal import out
 from scribewire.errors import ExtraMissing
+from scribewire.loading import loading
 
 Config = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="TOML file of settings.")]
 ServiceDataDir = Annotated[
@@ -53,7 +54,7 @@ def serve(
     lifeline_fd: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Run the service: REST, WebSocket and the workers, on one port."""
-    with needs_server("scribewire serve"):
+    with needs_server("scribewire serve"), loading():
         from scribewire import settings
 
         # Before the gateway: what is wrong with the settings is said at once.
@@ -78,7 +79,7 @@ def worker(
     config: Config = None,
 ) -> None:
     """Run one worker by itself: it loads the engines and waits for gateways."""
-    with needs_server("scribewire worker"):
+    with needs_server("scribewire worker"), loading():
         from scribewire import settings
 
         loaded = settings.load(config)

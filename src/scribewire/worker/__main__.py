@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from scribewire.loading import loading
 from scribewire.worker.spawn import spawn_nursery
 
 
@@ -19,10 +20,11 @@ def main() -> int | str:
     given = parser.parse_args()
     # Before all else is imported: most engines want one, and its start is the longest part of ours.
     child = spawn_nursery()
-    from scribewire import settings
-    from scribewire.errors import ScribewireError
-    from scribewire.logs import configure_logs
-    from scribewire.worker.main import run
+    with loading():
+        from scribewire import settings
+        from scribewire.errors import ScribewireError
+        from scribewire.logs import configure_logs
+        from scribewire.worker.main import run
 
     try:
         loaded = settings.load()

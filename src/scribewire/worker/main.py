@@ -10,6 +10,7 @@ from scribewire import lifeline
 from scribewire.engines.base import Engine
 from scribewire.engines.selection import create_all
 from scribewire.errors import BadSettings, ScribewireError
+from scribewire.loading import loading
 from scribewire.settings import Settings
 from scribewire.worker.address import needs_secret
 from scribewire.worker.lanes import RemoteNursery
@@ -43,7 +44,8 @@ def run(
         if nursery is not None and in_lanes:
             # The nursery loads while the rest is imported, which takes as long.
             nursery.preload(in_lanes[0])
-        from scribewire.worker.service import Worker
+        with loading():
+            from scribewire.worker.service import Worker
 
         worker = Worker(settings, listen=listen, name=name, engines=engines, nursery=nursery)
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
