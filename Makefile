@@ -24,7 +24,7 @@ serve: $(SERVER) ## Run the service
 	@$(BIN)/scribewire serve
 
 test: $(STAMP) ## Run the tests
-	@$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder
 
 test-long: $(STAMP) ## Run the longer proofs
 	@$(BIN)/pytest -m long

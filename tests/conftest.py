@@ -9,6 +9,7 @@ import signal
 # the middle of another breaks that one, up to Python 3.11 (python/cpython#91351).
 import tracemalloc  # noqa: F401
 from collections.abc import Generator
+from itertools import chain, groupby
 
 import pytest
 
@@ -17,6 +18,22 @@ def pytest_configure() -> None:
     """Let Ctrl-C be one for the tests and all that they start, also where a script began them in the background."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where several processes share the files, deal those that mostly wait among those that compute."""
+    if not hasattr(config, "workerinput"):
+        return
+    files = [list(group) for _, group in groupby(items, key=lambda item: item.path)]
+    waiting = [file for file in files if file[0].path.parent.name == "e2e"]
+    computing = [file for file in files if file[0].path.parent.name != "e2e"]
+    between = len(computing) // (len(waiting) + 1)
+    dealt = []
+    for place, file in enumerate(computing):
+        if place % between == 0 and waiting:
+            dealt.append(waiting.pop(0))
+        dealt.append(file)
+    items[:] = chain.from_iterable(dealt + waiting)
 
 
 @pytest.hookimpl(wrapper=True)

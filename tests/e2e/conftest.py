@@ -52,13 +52,16 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 @contextmanager
 def ready(data_dir: Path, settings: Mapping[str, str] | None = None) -> Iterator[Service]:
-    """Run a service, brought up, until the block ends."""
-    service = asyncio.run(start(data_dir, settings or {}))
+    """Run a service, brought up, until the block ends. What it has written by then holds no key and no query."""
+    service = asyncio.run(start(data_dir, {"SERVER__LOG_LEVEL": "debug", **(settings or {})}))
     try:
         service.initialize()
         yield service
     finally:
         end(service)
+    written = service.log.read_text()
+    assert service.key[4:] not in written
+    assert "token=" not in written
 
 
 def end(service: Service) -> None:

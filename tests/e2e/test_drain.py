@@ -22,7 +22,6 @@ from wire import Talk, Transcript
 
 pytestmark = pytest.mark.e2e
 
-SESSIONS = 20
 WORDS = 12
 GAP_MS = 220
 # Of one core a hundredth: that many streams fit, and a worker of another kind would not be measured here.
@@ -74,7 +73,8 @@ def until_gone(pids: set[int]) -> None:
         time.sleep(0.05)
 
 
-async def test_a_rolling_restart_under_live_sessions_is_seen_by_none_of_them(tmp_path: Path) -> None:
+@pytest.mark.parametrize("sessions", [8, pytest.param(20, marks=pytest.mark.long)])
+async def test_a_rolling_restart_under_live_sessions_is_seen_by_none_of_them(tmp_path: Path, sessions: int) -> None:
     async with running(SETTINGS, data_dir=tmp_path) as service:
         await asyncio.to_thread(service.initialize)
         talk = await begin(service)
@@ -83,7 +83,7 @@ async def test_a_rolling_restart_under_live_sessions_is_seen_by_none_of_them(tmp
         before = {worker.pid for worker in service.workers()}
         assert len(before) == 2
         drained = asyncio.Event()
-        talks = [await begin(service) for _ in range(SESSIONS)]
+        talks = [await begin(service) for _ in range(sessions)]
         speaking = [asyncio.create_task(speak(talk, session, drained)) for session, talk in enumerate(talks)]
         for talk in talks:
             await talk.until("is_final")
@@ -94,9 +94,9 @@ async def test_a_rolling_restart_under_live_sessions_is_seen_by_none_of_them(tmp
         for session, (heard, times) in enumerate(await asyncio.gather(*speaking)):
             check(heard, times, session, undisturbed)
         # Reports are filed a moment after their sessions.
-        await until(lambda: len(service.call("GET", "/api/v4/sessions").json()) == SESSIONS + 1)
+        await until(lambda: len(service.call("GET", "/api/v4/sessions").json()) == sessions + 1)
         reports = service.call("GET", "/api/v4/sessions").json()
-        assert sum(report["streams"] > 1 for report in reports) == SESSIONS
+        assert sum(report["streams"] > 1 for report in reports) == sessions
         assert sum(report["streams_lost"] for report in reports) == 0
 
 

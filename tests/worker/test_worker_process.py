@@ -61,9 +61,17 @@ def start(tmp_path: Path) -> Iterator[Start]:
         worker.close()
 
 
-@pytest.fixture(params=[LANES, THREADS])
-async def gateway(request: pytest.FixtureRequest, start: Start) -> AsyncIterator[Gateway]:
-    gateway = await connect_ready(start(scripted(request.param)))
+@pytest.fixture(scope="module", params=[LANES, THREADS])
+def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerProcess]:
+    """Give a worker for all who leave it as they found it."""
+    worker = start_worker(tmp_path_factory.mktemp("worker"), scripted(request.param))
+    yield worker
+    worker.close()
+
+
+@pytest.fixture
+async def gateway(shared: WorkerProcess) -> AsyncIterator[Gateway]:
+    gateway = await connect_ready(shared)
     yield gateway
     gateway.close()
 
