@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import sqlite3
 import stat
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, delete, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from scribewire.core.events import Report
@@ -186,6 +187,27 @@ async def test_a_failing_call_says_nothing_of_what_it_was_given(store: Store) ->
     with pytest.raises(StoreFailed, match=r"^The store does not answer\.$") as caught:
         await store.file_report(filed)
     assert filed.key_id not in str(caught.value.__cause__)
+
+
+async def test_a_call_that_is_cancelled_holds_up_no_other(store: Store) -> None:
+    counting = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000000) SELECT i FROM n"
+
+    async def write() -> None:
+        async with store.writing() as connection:
+            await connection.execute(delete(schema.reports))
+            await connection.execute(text(f"{counting} ORDER BY -i"))
+
+    gc.disable()  # which would free what is still being read
+    try:
+        writing = asyncio.create_task(write())
+        await asyncio.sleep(0.1)
+        assert not writing.done()
+        writing.cancel()
+        await asyncio.gather(writing, return_exceptions=True)
+        async with asyncio.timeout(5):
+            await make_key(store)
+    finally:
+        gc.enable()
 
 
 # --- the schema ------------------------------------------------------------------------------------------------------

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Self
@@ -290,6 +291,7 @@ def _engine_of(url: URL) -> AsyncEngine:
     if engine.dialect.name == "sqlite":
         event.listen(engine.sync_engine, "connect", _set_up_sqlite)
         event.listen(engine.sync_engine, "begin", _begin_sqlite)
+        event.listen(engine.sync_engine, "invalidate", _roll_back_sqlite)
     return engine
 
 
@@ -305,6 +307,13 @@ def _set_up_sqlite(connection: Any, _record: object) -> None:
 def _begin_sqlite(connection: Connection) -> None:
     how = connection.get_execution_options().get("sqlite_begin", "DEFERRED")
     connection.exec_driver_sql(f"BEGIN {how}")
+
+
+def _roll_back_sqlite(connection: Any, _record: object, _error: object) -> None:
+    # Closed by a cancellation in the middle of a statement, it would keep its transaction, and the lock of it, for as
+    # long as something holds what was being read.
+    with suppress(SQLAlchemyError, sqlite3.Error, ValueError):
+        connection.rollback()
 
 
 @contextmanager
