@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -18,7 +17,7 @@ from scribewire.gateway.fleet import Fleet
 from scribewire.gateway.store import Store
 from scribewire.scalers.local import make_run_dir
 from scribewire.settings import Settings
-from tests.gateway.databases import postgresql, run_sql, sqlite_url
+from tests.gateway.databases import create_database, postgresql, sqlite_url
 from tests.gateway.doubles import InMemoryScaler, InMemoryTargets, ScriptedWorker
 from tests.gateway.fleets import Started, settings
 from tests.gateway.rig import Rig, open_rig
@@ -98,10 +97,7 @@ async def started(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
         await fleet.stop()
 
 
-database_names = (f"test_{number}" for number in itertools.count())
-
-
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def cluster() -> Iterator[str]:
     with postgresql() as url:
         yield url
@@ -113,9 +109,7 @@ async def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return sqlite_url(tmp_path / "store.db")
     cluster: str = request.getfixturevalue("cluster")
-    name = next(database_names)
-    await run_sql(cluster.format(name="postgres"), f"CREATE DATABASE {name}")
-    return cluster.format(name=name)
+    return await create_database(cluster)
 
 
 @pytest.fixture

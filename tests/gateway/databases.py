@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import subprocess
@@ -41,6 +42,16 @@ async def run_sql(url: str, *statements: str) -> list[Any]:
             rows = list(result.all()) if result.returns_rows else rows
     await engine.dispose()
     return rows
+
+
+_numbers = itertools.count(1)
+
+
+async def create_database(cluster: str) -> str:
+    """Make an empty database in a cluster, and give its URL."""
+    name = f"test_{next(_numbers)}"
+    await run_sql(cluster.format(name="postgres"), f"CREATE DATABASE {name}")
+    return cluster.format(name=name)
 
 
 @contextmanager

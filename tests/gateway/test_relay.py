@@ -13,12 +13,12 @@ import pytest
 from scribewire.core import events as ev
 from scribewire.core.keys import Key, Scope
 from scribewire.gateway import relay as relay_module
-from scribewire.gateway.audience import Viewer
+from scribewire.gateway.audience import Audience, Line, Viewer
 from scribewire.gateway.relay import Relay
 from scribewire.gateway.shares import Share, Shares, Showing
 from scribewire.gateway.store import Store
 from scribewire.metrics import Metrics
-from tests.gateway.databases import run_sql
+from tests.gateway.databases import create_database, run_sql
 from tests.gateway.doubles import eventually
 
 pytestmark = pytest.mark.e2e
@@ -27,9 +27,7 @@ pytestmark = pytest.mark.e2e
 @pytest.fixture
 async def url(cluster: str) -> str:
     """Give an empty database of the only kind that gateways share."""
-    name = f"relay_{id(object())}"
-    await run_sql(cluster.format(name="postgres"), f"CREATE DATABASE {name}")
-    return cluster.format(name=name)
+    return await create_database(cluster)
 
 
 @pytest.fixture
@@ -155,3 +153,75 @@ async def test_a_lost_connection_is_made_again_and_what_was_said_meanwhile_is_re
         await run_sql(url, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'")
         final(session, "alfa")
         await come_true(lambda: reader.finals == ["alfa"])
+
+
+class Notices(Store):
+    """A store for notices alone, in memory. It may be out of reach."""
+
+    def __init__(self, all_of_them: list[Notices]) -> None:
+        self.carried: list[str] = []
+        self.listening = False
+        self.reachable = asyncio.Event()
+        self.reachable.set()
+        self._all = all_of_them
+        self._all.append(self)
+        self._hear: Callable[[str], None] = lambda notice: None
+        self._broken = asyncio.Event()
+
+    async def notify(self, channel: str, notice: str) -> None:
+        self.carried.append(json.loads(notice)["kind"])
+        for one in self._all:
+            if not one._broken.is_set():
+                one._hear(notice)
+
+    @asynccontextmanager
+    async def notices(self, channel: str, hear: Callable[[str], None]) -> AsyncIterator[asyncio.Event]:
+        await self.reachable.wait()
+        self._hear = hear
+        self._broken.clear()
+        self.listening = True
+        yield self._broken
+
+    def cut(self) -> None:
+        self.reachable.clear()
+        self._broken.set()
+
+
+async def test_what_is_said_while_nobody_can_hear_is_read_whoever_hears_first_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(relay_module, "_RETRY_S", 0.01)
+    monkeypatch.setattr(relay_module, "WANT_S", 3600)
+    together: list[Notices] = []
+    stores = [Notices(together), Notices(together)]
+    speaking, reading = (Relay(store, name) for store, name in zip(stores, ("one", "two"), strict=True))
+    spoken, read = Audience(now=0.0), Audience(now=0.0)
+    read.join()
+    speaking.attach({"s": spoken})
+    reading.attach({"s": read})
+    running = [asyncio.create_task(relay.run()) for relay in (speaking, reading)]
+
+    def say(number: int) -> None:
+        line = Line(float(number), f"line-{number}", "{}")
+        spoken.add(line)
+        speaking.add("s", line)
+
+    await eventually(lambda: all(store.listening for store in stores))
+    wants = stores[1].carried.count("want")
+    speaking.begin("s", "speaker")
+    await eventually(lambda: read.live and stores[1].carried.count("want") > wants)
+    say(1)
+    await eventually(lambda: len(read.lines) == 1)
+    for store in stores:
+        store.cut()
+    say(2)
+    await eventually(lambda: stores[0].carried.count("final") == 2)
+    assert len(read.lines) == 1
+    wants = stores[1].carried.count("want")
+    stores[1].reachable.set()
+    await eventually(lambda: stores[1].carried.count("want") > wants)
+    stores[0].reachable.set()
+    await eventually(lambda: len(read.lines) == 2)
+    for task in running:
+        task.cancel()
+    await asyncio.gather(*running, return_exceptions=True)

@@ -142,6 +142,9 @@ class Relay:
             self._put(Notice(self._name, notice.share, "final", asker, line.name, line.at, line.text))
         for speaker in self._speakers[notice.share]:
             self._put(Notice(self._name, notice.share, "begin", to=asker, name=speaker))
+        if notice.anew and not notice.to and audience is not None and audience.viewers:
+            # It may have missed what we asked for when we came back before it.
+            self._put(Notice(self._name, notice.share, "want", to=asker, anew=True))
 
     # --- tasks -------------------------------------------------------------------------------------------------------
 
