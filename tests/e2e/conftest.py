@@ -45,8 +45,12 @@ def clips() -> dict[str, Clip]:
 
 @pytest.fixture(scope="session")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """Give a service that is ready, as it comes; one for all, which leave it as they found it."""
-    with ready(tmp_path_factory.mktemp("service")) as service:
+    """Give a service that is ready; one for all, which leave it as they found it.
+
+    It has one worker with room for all: how many slots a busy machine measures is no matter of theirs.
+    """
+    room = {"AUTOSCALING__MAX_WORKERS": "1", "WORKER__SLOTS": "16"}
+    with ready(tmp_path_factory.mktemp("service"), room) as service:
         yield service
 
 
