@@ -79,6 +79,25 @@ def test_a_segment_begins_a_preroll_before_its_onset_and_ends_after_its_hangover
     assert spans(cut((QUIET, 20), (LOUD, 10), (QUIET, 30))) == [(12, 46)]
 
 
+def heard(events: list[GateEvent]) -> bytes:
+    return b"".join(event.pcm for event in events if isinstance(event, Speech))
+
+
+def test_a_pause_reaches_the_decoder_whole_and_the_silence_that_ends_a_segment_in_part() -> None:
+    pause, end = ((LOUD, 5), (QUIET, 15), (LOUD, 5)), ((QUIET, 16),)
+
+    assert heard(cut(*pause)) == windows_of(*pause)
+    assert heard(cut(*pause, *end)) == windows_of(*pause, (QUIET, 8))
+
+
+def test_a_pause_is_kept_back_until_speech_resumes() -> None:
+    gate = Gate(PlainDetector(), SETTINGS)
+    stream = gate.open(0)
+
+    assert heard(run(stream, gate, windows_of((LOUD, 5), (QUIET, 12)))) == windows_of((LOUD, 5), (QUIET, 8))
+    assert heard(run(stream, gate, windows_of((MIDDLE, 1)))) == windows_of((QUIET, 4), (MIDDLE, 1))
+
+
 def test_one_loud_window_opens_nothing() -> None:
     assert cut((QUIET, 10), (LOUD, 1), (QUIET, 3), (LOUD, 1), (QUIET, 3)) == []
 

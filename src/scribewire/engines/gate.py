@@ -20,6 +20,10 @@ from scribewire.settings import GateSettings
 HYSTERESIS: Final = 0.15
 # Windows, about 100 ms: late in a long utterance a breath is a good enough end, better than one within a word.
 BREATH: Final = 3
+# Windows of silence that the decoder hears at once, a quarter of a second: its last word comes out by them. What is
+# quiet for longer is kept back until speech resumes: at the end of a segment it would be a twentieth of all decoding,
+# and change no word.
+TAIL: Final = 8
 # Windows between two snapshots, about a second: so much silence at most is kept and judged again after a loss.
 SNAPSHOT: Final = 31
 
@@ -36,7 +40,7 @@ class SegmentOpened:
 
 @dataclass(frozen=True, slots=True)
 class Speech:
-    """More of the open segment: a window, or the shorter tail that ends it."""
+    """More of the open segment: a window, or the shorter one that ends it. Silence at its end is left out."""
 
     pcm: bytes
 
@@ -93,6 +97,7 @@ class GateStream:
         self._is_open = False
         self._segment_windows = 0
         self._quiet_windows = 0
+        self._kept_back: list[bytes] = []
         # While silent: the windows that a segment may reach back to, and the snapshots that it still may void.
         self._held: deque[bytes] = deque(maxlen=rules.preroll + rules.opening)
         self._loud_windows = 0
@@ -177,9 +182,12 @@ class GateStream:
 
     def _go_on(self, pcm: bytes, probability: float) -> None:
         rules = self._rules
-        self._events.append(Speech(pcm))
         self._segment_windows += 1
         self._quiet_windows = self._quiet_windows + 1 if probability < rules.closing_probability else 0
+        self._kept_back.append(pcm)
+        if self._quiet_windows <= TAIL:
+            self._events.extend(map(Speech, self._kept_back))
+            self._kept_back.clear()
         if self._quiet_windows >= (rules.breath if self._segment_windows > rules.late else rules.hangover):
             self._close(running_on=False)
         elif self._segment_windows >= rules.longest:
@@ -188,6 +196,7 @@ class GateStream:
     def _close(self, *, running_on: bool) -> None:
         self._is_open = False
         self._running_on = running_on
+        self._kept_back.clear()
         self._settled = self._position
         self._events.append(SegmentClosed(self._position, self._state()))
         self._begin_silence()
