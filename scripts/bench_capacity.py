@@ -31,7 +31,7 @@ FRAME_S = 0.1
 # A bare stream is ended and begun again as often as sentences end.
 SEGMENT_S = 8.0
 BOUND_MS = 200
-# Sessions do not begin all at once: each decodes its first second twice.
+# Sessions do not begin all at once: each decodes its first half second twice.
 STAGGER_S = 6.0
 
 

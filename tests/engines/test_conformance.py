@@ -154,17 +154,22 @@ def test_a_segment_can_end_before_anything_was_accepted(engine: Engine, stream: 
 
 
 def test_partials_grow_and_change_nothing(case: Case, engine: Engine, stream: Stream) -> None:
+    decode(engine, stream, case.spoken)
+    state = stream.resume()
     quiet = decode(engine, stream, case.spoken)
-    stream.begin(FIRST)
+    stream.close()
+    watched = engine.open(state)
+    watched.begin(FIRST)
     seen: list[tuple[str, ...]] = []
     for window in windows(case.spoken):
-        stream.accept(window)
-        engine.step([stream])
-        seen += [stream.partial(), stream.partial()]
+        watched.accept(window)
+        engine.step([watched])
+        seen += [watched.partial(), watched.partial()]
         assert seen[-1] == seen[-2]
     assert seen[0] == ()
     assert len(seen[-1]) >= 3
-    assert stream.finish() == quiet
+    assert watched.finish() == quiet
+    watched.close()
 
 
 @pytest.mark.parametrize("step", [1, 10_000])
@@ -189,12 +194,16 @@ def test_what_was_decoded_before_does_not_reach_the_next_segment(case: Case, eng
 
 def test_begin_abandons_an_open_segment(case: Case, engine: Engine, stream: Stream) -> None:
     decode(engine, stream, case.spoken)
+    state = stream.resume()
     expected = decode(engine, stream, case.then)
-    stream.begin(0)
+    stream.close()
+    disturbed = engine.open(state)
+    disturbed.begin(0)
     for window in windows(case.spoken)[:20]:
-        stream.accept(window)
-    engine.step([stream])
-    assert decode(engine, stream, case.then) == expected
+        disturbed.accept(window)
+    engine.step([disturbed])
+    assert decode(engine, disturbed, case.then) == expected
+    disturbed.close()
 
 
 def test_a_stream_goes_on_in_another_engine(case: Case, engine: Engine, stream: Stream) -> None:

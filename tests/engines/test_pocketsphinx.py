@@ -13,7 +13,7 @@ import pytest
 from scribewire.core.audio import SAMPLE_BYTES, WINDOW_BYTES
 from scribewire.core.events import Word
 from scribewire.engines.base import Outcome, Setup
-from scribewire.engines.pocketsphinx import PRIMING_BYTES, PocketSphinxEngine, PocketSphinxStream
+from scribewire.engines.pocketsphinx import MARKS_BYTES, PocketSphinxEngine, PocketSphinxStream
 from scribewire.errors import EngineFailed, EngineMissing
 from tests.speech import clips
 
@@ -37,8 +37,8 @@ def stream(engine: PocketSphinxEngine) -> Iterator[PocketSphinxStream]:
 
 @cache
 def speech(name: str, *, quieter: int = 1) -> bytes:
-    """Give the beginning of a clip, enough to prime on and little to decode."""
-    samples = array("h", clips()[name].pcm()[: PRIMING_BYTES + 4 * WINDOW_BYTES])
+    """Give the beginning of a clip, beyond its second mark and little to decode."""
+    samples = array("h", clips()[name].pcm()[: MARKS_BYTES[1] + 4 * WINDOW_BYTES])
     return array("h", (sample // quieter for sample in samples)).tobytes()
 
 
@@ -80,22 +80,24 @@ def test_a_voice_far_from_the_prior_is_decoded_again_once(
     assert [decode(engine, stream, quiet)[1] for _ in range(3)] == [1, 0, 0]
 
 
-def test_the_mean_is_primed_on_the_first_second_however_it_is_stepped(
+def test_the_mean_is_heard_at_marks_however_audio_is_stepped(
     engine: PocketSphinxEngine, stream: PocketSphinxStream
 ) -> None:
     quiet = speech("rms-train", quieter=16)
-    decode(engine, stream, quiet)
+    words, _ = decode(engine, stream, quiet)
     at_once = engine.open()
-    at_once.begin(0)
-    for at in range(0, len(quiet), WINDOW_BYTES):
-        at_once.accept(quiet[at : at + WINDOW_BYTES])
+    for expected in (Outcome.AGAIN, Outcome.ON):
+        at_once.begin(0)
+        for at in range(0, len(quiet), WINDOW_BYTES):
+            at_once.accept(quiet[at : at + WINDOW_BYTES])
+        assert engine.step([at_once]) == [expected]
 
-    assert engine.step([at_once]) == [Outcome.AGAIN]
+    assert at_once.finish() == words
     assert at_once.resume() == stream.resume() != b""
     at_once.close()
 
 
-def test_a_session_goes_on_with_its_mean_and_does_not_prime_again(
+def test_a_session_goes_on_with_what_it_heard_wherever_it_goes_on(
     engine: PocketSphinxEngine, stream: PocketSphinxStream
 ) -> None:
     decode(engine, stream, speech("rms-train", quieter=16))
@@ -103,6 +105,33 @@ def test_a_session_goes_on_with_its_mean_and_does_not_prime_again(
 
     assert decode(engine, resumed, speech("awb-road")) == decode(engine, stream, speech("awb-road"))
     assert resumed.resume() == stream.resume()
+
+
+def test_after_two_seconds_a_session_keeps_its_mean(engine: PocketSphinxEngine, stream: PocketSphinxStream) -> None:
+    states = []
+    for _ in range(3):
+        decode(engine, stream, speech("rms-train", quieter=16))
+        states.append(stream.resume())
+
+    assert states[0] != states[1] == states[2]
+
+
+def test_a_segment_that_was_abandoned_leaves_no_trace(engine: PocketSphinxEngine, stream: PocketSphinxStream) -> None:
+    quiet = speech("rms-train", quieter=16)
+    decode(engine, stream, quiet)
+    heard = stream.resume()
+    stream.begin(0)
+    stream.accept(quiet)
+    engine.step([stream])
+
+    assert stream.resume() == heard
+    assert decode(engine, stream, quiet) == decode(engine, engine.open(heard), quiet)
+
+
+def test_a_state_of_another_version_counts_as_none(engine: PocketSphinxEngine, stream: PocketSphinxStream) -> None:
+    quiet = speech("rms-train", quieter=16)
+
+    assert decode(engine, engine.open(bytes(104)), quiet) == decode(engine, stream, quiet)
 
 
 def test_neither_words_nor_noise_of_one_stream_reach_the_next(engine: PocketSphinxEngine) -> None:

@@ -1,9 +1,9 @@
-"""PocketSphinx with the US English model of its wheel: two search profiles, a cepstral mean primed once a session.
+"""PocketSphinx with the US English model of its wheel: two search profiles, a cepstral mean learnt once a session.
 
 Live cepstral mean normalisation starts from a guess that weighs five seconds, so short utterances are decoded with a
-wrong mean. Two things mend it: a prior measured on speech, and priming, which moves that prior towards the mean of the
-first second of the session's speech. The first segment is decoded with the prior at once, and again when the primed
-mean turns out to lie far from it; later segments begin from the session's mean.
+wrong mean. Two things mend it: a prior measured on speech, and marks in the first two seconds of the session's speech,
+at which that prior is moved towards the mean heard so far. Where the first mark finds it far away, the segment is
+decoded again from its beginning; the later ones only refine it, and all segments after them begin with what they left.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ import re
 import struct
 import warnings
 from array import array
+from bisect import bisect
 from collections.abc import Sequence
 from math import dist
+from operator import add
 from typing import Any, Final, NamedTuple
 
 from scribewire.core.audio import SAMPLE_BYTES, WINDOW_BYTES, WINDOW_SAMPLES
@@ -25,20 +27,21 @@ Mean = tuple[float, ...]
 
 # The cepstral mean of the development clips alone, 13 coefficients; it takes ten points off the word error rate.
 PRIOR: Final[Mean] = (57.86, 6.42, 1.77, 7.19, -10.30, -1.38, -9.74, -2.67, -1.55, -1.62, -0.44, -1.72, 4.58)
-# How much of the first segment its mean is taken from: a second. On the development clips half a second costs two or
-# three points of word errors, 1.3 s one. A shorter first segment is primed on what there is: at their own level that
-# gains nothing, 10 dB lower even a quarter of a second takes .42 to .26.
-PRIMING_BYTES: Final = 32 * WINDOW_BYTES
+# After so much of the session's speech its mean is taken again: half a second, one and two. The first alone is decoded
+# anew, while little is lost by it; without the second and third that costs a point of word errors, and taking the mean
+# at every quarter of a second one as well. A first segment that ends before is taken for what it is: at their own level
+# that gains nothing, 10 dB lower even a quarter of a second takes .42 to .26.
+MARKS_BYTES: Final = (16 * WINDOW_BYTES, 32 * WINDOW_BYTES, 64 * WINDOW_BYTES)
 # Frames that the prior weighs against the frames heard; 70 costs half a point to two.
 PRIOR_FRAMES: Final = 35
 # The weight, in frames, that the library itself gives to a mean that it was set to (CMN_WIN in cmn.h).
 SET_MEAN_FRAMES: Final = 500
-# Euclidean, between prior and primed mean: closer than this the words were the same; 15 costs up to .7 points. Most
-# voices lie 20 away, so most sessions decode their first second twice.
+# Euclidean, between prior and first mean heard: closer than this the words were the same; 15 costs up to .7 points.
+# Most voices lie 20 away, so most sessions decode their first half second twice.
 AGAIN_DISTANCE: Final = 12.0
 # Soft noise before every segment. Speech that begins at once, where a stream does, has no pre-roll; but the language
 # model wants a silence before the first word, and noise removal takes its first frame for the noise. Without it two
-# points are lost, more where the mean is not primed. 2 to 8 windows differ by chance only, at most 1.6 points.
+# points are lost, more where the mean is not learnt. 2 to 8 windows differ by chance only, at most 1.6 points.
 # Not zeros, whose frames the library leaves as they are when it subtracts the mean.
 LEAD_IN_WINDOWS: Final = 4
 LEAD_IN_LEVEL: Final = 17
@@ -49,17 +52,17 @@ FRAME_SPAN_SAMPLES: Final = 410
 # The flat second pass blocks for half a second at every end and gains nothing once the mean is right; the best path
 # through the lattice gives words their posteriors.
 COMMON: Final[dict[str, Any]] = {"fwdflat": False, "bestpath": True}
-# maxhmmpf is the knob that trades errors for time; narrower beams cost more than they spare. In fast, 2000 spares a
-# tenth and costs a point; in quality, 5000 costs a tenth and gains nothing. A look-ahead of 3 frames, not 5, spares a
-# fifteenth and changes a word or two.
+# maxhmmpf is the knob that trades errors for time. In fast, 2000 spares a tenth and costs a point; in quality, 3500
+# costs a point and 5000 costs a tenth for nothing. Beams of 1e-60 there, not the library's own, gain half a point for a
+# fifth. A look-ahead of 3 frames, not 5, spares a fifteenth and changes a word or two.
 PROFILES: Final[dict[str, dict[str, Any]]] = {
     "fast": {"maxhmmpf": 3000, "wbeam": 1e-16, "pl_window": 3},
-    "quality": {"maxhmmpf": 4000, "beam": 1e-60, "pbeam": 1e-60, "pl_window": 3},
+    "quality": {"maxhmmpf": 4000, "pl_window": 3},
 }
 
 _VARIANT: Final = re.compile(r"\(\d+\)$")
 _FILLERS: Final = ("<", "[", "++")
-_PACKED: Final = struct.Struct(f"<{len(PRIOR)}d")
+_PACKED: Final = struct.Struct(f"<2q{len(PRIOR)}d")
 
 
 def _soft_noise(windows: int) -> list[bytes]:
@@ -84,18 +87,54 @@ class Spoken(NamedTuple):
     confidence: float
 
 
+class Heard(NamedTuple):
+    """What the mean of a session is taken from: so much of its speech, and the sums of that many frames' cepstra."""
+
+    speech_bytes: int = 0
+    frames: int = 0
+    sums: Mean = (0.0,) * len(PRIOR)
+
+    @property
+    def mean(self) -> Mean:
+        """Give the prior moved towards the mean of these frames."""
+        weight = PRIOR_FRAMES + self.frames
+        return tuple((PRIOR_FRAMES * prior + heard) / weight for prior, heard in zip(PRIOR, self.sums, strict=True))
+
+    @property
+    def marks(self) -> int:
+        """Count the marks that were reached."""
+        return bisect(MARKS_BYTES, self.speech_bytes)
+
+    def longer(self, speech_bytes: int) -> Heard:
+        """Give the same after more speech, which counts up to the last mark."""
+        return self._replace(speech_bytes=min(self.speech_bytes + speech_bytes, MARKS_BYTES[-1]))
+
+    def of(self, frames: int, sums: Mean) -> Heard:
+        """Give the same with more frames."""
+        return Heard(self.speech_bytes, self.frames + frames, tuple(map(add, self.sums, sums)))
+
+    def pack(self) -> bytes:
+        return _PACKED.pack(self.speech_bytes, self.frames, *self.sums)
+
+
+def _unpack(state: bytes) -> Heard:
+    # What another version packed counts as nothing: the mean is learnt anew.
+    if len(state) != _PACKED.size:
+        return Heard()
+    speech_bytes, frames, *sums = _PACKED.unpack(state)
+    return Heard(speech_bytes, frames, tuple(sums))
+
+
 class Recogniser:
-    """The C decoder and a small one that measures means. Decodes for one owner at a time."""
+    """The C decoder. Decodes for one owner at a time."""
 
     def __init__(self, library: Any, profile: dict[str, Any]) -> None:
         self._decoder = library.Decoder(**COMMON, **profile, cmninit=_spell(PRIOR), loglevel="FATAL")
-        # A one-word grammar: it costs 10 ms a second of audio to get the mean here, 75 ms in the large decoder, which
-        # searches at the end of the utterance what it was told not to search.
-        self._meter = library.Decoder(lm=None, dict=None, loglevel="FATAL", pl_window=0)
-        self._meter.add_word("a", "AH", update=True)
-        self._meter.add_jsgf_string("a", b"#JSGF V1.0; grammar a; public <a> = a;")
-        self._meter.activate_search("a")
         self._owner: object | None = None
+        # Of the open utterance, lead-in included; and how many of its frames came before the mean was set last.
+        self._samples = 0
+        self._mean = PRIOR
+        self._frames_before = 0
 
     def begin(self, owner: object, mean: Mean) -> None:
         """Start an utterance; an open one of the same owner is abandoned.
@@ -105,16 +144,38 @@ class Recogniser:
         if self._owner not in (None, owner):
             raise EngineFailed("PocketSphinx decodes one stream at a time.")
         self.end(owner)
-        decoder = self._decoder
-        _forget_noise(decoder)
-        decoder.set_cmn(_spell(mean))
-        decoder.start_utt()
+        _forget_noise(self._decoder)
+        self._samples = 0
+        self.set_mean(mean)
+        self._decoder.start_utt()
         self._owner = owner
         for pcm in _LEAD_IN:
-            decoder.process_raw(pcm)
+            self.decode(pcm)
 
     def decode(self, pcm: bytes) -> None:
         self._decoder.process_raw(pcm)
+        self._samples += len(pcm) // SAMPLE_BYTES
+
+    def set_mean(self, mean: Mean) -> None:
+        """Take this mean from the next frame on."""
+        self._decoder.set_cmn(_spell(mean))
+        self._mean = mean
+        self._frames_before = self._frames
+
+    def heard(self) -> tuple[int, Mean]:
+        """Give how many frames were heard since the mean was set, and the sums of their cepstra.
+
+        Moves the mean, so it is to be set, or the utterance to be ended, before more is decoded.
+        """
+        now = [float(number) for number in self._decoder.get_cmn(update=True).split(",")]
+        frames = self._frames - self._frames_before
+        # What is read is the mean of these frames and of SET_MEAN_FRAMES times the one that was set.
+        weight = SET_MEAN_FRAMES + frames
+        return frames, tuple(weight * n - SET_MEAN_FRAMES * was for n, was in zip(now, self._mean, strict=True))
+
+    @property
+    def _frames(self) -> int:
+        return max(0, 1 + (self._samples - FRAME_SPAN_SAMPLES) // FRAME_SAMPLES)
 
     def partial(self) -> str:
         best = self._decoder.hyp()
@@ -142,54 +203,40 @@ class Recogniser:
             if not segment.word.startswith(_FILLERS)
         ]
 
-    def measure(self, pcm: bytes) -> Mean:
-        """Give the prior moved towards the cepstral mean of `pcm`, as it is decoded: after the lead-in."""
-        pcm = b"".join(_LEAD_IN) + pcm
-        frames = 1 + (len(pcm) // SAMPLE_BYTES - FRAME_SPAN_SAMPLES) // FRAME_SAMPLES
-        meter = self._meter
-        _forget_noise(meter)
-        meter.set_cmn(_spell(PRIOR))
-        meter.start_utt()
-        meter.process_raw(pcm, no_search=True)
-        heard = [float(number) for number in meter.get_cmn(update=True).split(",")]
-        meter.end_utt()
-        # What is read weighs the prior with SET_MEAN_FRAMES; it is to weigh PRIOR_FRAMES.
-        share = (SET_MEAN_FRAMES + frames) / (PRIOR_FRAMES + frames)
-        return tuple(prior + (number - prior) * share for prior, number in zip(PRIOR, heard, strict=True))
-
 
 class PocketSphinxStream(Stream):
     """One session's mean, and its open segment."""
 
     def __init__(self, recogniser: Recogniser, resume: bytes) -> None:
         self._recogniser = recogniser
-        self._primed = bool(resume)
-        self._mean: Mean = _PACKED.unpack(resume) if resume else PRIOR
+        # Up to the end of the last segment, and in the open one.
+        self._kept = self._heard = _unpack(resume)
+        # What the next segment begins with.
+        self._mean = self._kept.mean
+        self._knows_voice = self._kept.frames > 0
         self._first_sample = 0
         self._pending: list[bytes] = []
         self._accepted_bytes = 0
-        # The beginning of the first segment, kept until it is primed on.
-        self._opening = bytearray()
 
     def begin(self, first_sample: int) -> None:
         self._recogniser.begin(self, self._mean)
+        self._heard = self._kept
         self._first_sample = first_sample
         self._pending.clear()
-        self._opening.clear()
         self._accepted_bytes = 0
 
     def accept(self, pcm: bytes) -> None:
         self._pending.append(pcm)
         self._accepted_bytes += len(pcm)
-        if not self._primed:
-            self._opening += pcm
 
     def step(self) -> Outcome:
         """Decode what was accepted."""
-        if len(self._opening) >= PRIMING_BYTES and self._prime() is Outcome.AGAIN:
-            return Outcome.AGAIN
         for pcm in self._pending:
             self._recogniser.decode(pcm)
+            marks = self._heard.marks
+            self._heard = self._heard.longer(len(pcm))
+            if self._heard.marks > marks and self._learn() is Outcome.AGAIN:
+                return Outcome.AGAIN
         self._pending.clear()
         return Outcome.ON
 
@@ -197,10 +244,11 @@ class PocketSphinxStream(Stream):
         return tuple(self._recogniser.partial().split())
 
     def finish(self) -> tuple[Word, ...] | Outcome:
-        if self._opening and self._prime() is Outcome.AGAIN:
-            return Outcome.AGAIN
         if self.step() is Outcome.AGAIN:
             return Outcome.AGAIN
+        if self._heard.marks < len(MARKS_BYTES) and self._learn() is Outcome.AGAIN:
+            return Outcome.AGAIN
+        self._kept, self._mean = self._heard, self._heard.mean
         self._recogniser.end(self)
         first, end = self._first_sample, self._accepted_bytes // SAMPLE_BYTES
         return tuple(
@@ -209,16 +257,21 @@ class PocketSphinxStream(Stream):
         )
 
     def resume(self) -> bytes:
-        return _PACKED.pack(*self._mean) if self._primed else b""
+        return self._kept.pack() if self._kept.frames else b""
 
     def close(self) -> None:
         self._recogniser.end(self)
 
-    def _prime(self) -> Outcome:
-        self._primed = True
-        self._mean = self._recogniser.measure(bytes(self._opening[:PRIMING_BYTES]))
-        self._opening.clear()
-        return Outcome.AGAIN if dist(self._mean, PRIOR) > AGAIN_DISTANCE else Outcome.ON
+    def _learn(self) -> Outcome:
+        """Take the mean of what was heard so far; the first time say whether it is worth to begin again with it."""
+        self._heard = self._heard.of(*self._recogniser.heard())
+        mean = self._heard.mean
+        knew_voice, self._knows_voice = self._knows_voice, True
+        if not knew_voice and dist(mean, PRIOR) > AGAIN_DISTANCE:
+            self._mean = mean
+            return Outcome.AGAIN
+        self._recogniser.set_mean(mean)
+        return Outcome.ON
 
 
 class PocketSphinxEngine(Engine):
