@@ -354,7 +354,6 @@ def create_app(services: Services) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        generate_unique_id_function=lambda api_route: api_route.name,
     )
     app.state.services = services
     for table in TABLES:

@@ -7,16 +7,17 @@ from collections.abc import Callable, Coroutine, Iterable
 from copy import copy
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 from typing import Annotated, Any, Final, TypeVar
 
-from fastapi import Depends, FastAPI, Request, Response, Security
+from fastapi import APIRouter, Depends, FastAPI, Request, Response, Security
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from fastapi.security import APIKeyHeader, HTTPBearer
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
-from starlette.routing import Match
+from starlette.routing import BaseRoute, Match
 
 from scribewire.core.keys import Key, Scope
 from scribewire.errors import (
@@ -92,15 +93,22 @@ class Routes:
         return declare
 
     def mount(self, app: FastAPI) -> None:
-        """Add every route to the application. What answers GET answers HEAD too."""
-        for row in self.rows:
-            for number, path in enumerate(row.paths):
-                _add(app, row, path, documented=number == 0)
-                if row.method == "GET":
-                    _add_head(app)
+        """Add every route to the application."""
+        app.router.routes.extend(self._made)
         app.add_exception_handler(ScribewireError, _refuse)
         app.add_exception_handler(RequestValidationError, _refuse_invalid)
         app.add_exception_handler(HTTPException, _refuse_unmatched)
+
+    @cached_property
+    def _made(self) -> list[BaseRoute]:
+        # Once for all applications of a process: to make one takes FastAPI milliseconds. What answers GET answers HEAD.
+        router = APIRouter(generate_unique_id_function=lambda made: made.name)
+        for row in self.rows:
+            for number, path in enumerate(row.paths):
+                _add(router, row, path, documented=number == 0)
+                if row.method == "GET":
+                    _add_head(router)
+        return router.routes
 
 
 # --- guarding --------------------------------------------------------------------------------------------------------
@@ -152,8 +160,8 @@ def _guarded(needs: Scope | Open) -> type[APIRoute]:
     return Guarded
 
 
-def _add(app: FastAPI, row: Row, path: str, *, documented: bool) -> None:
-    app.router.add_api_route(
+def _add(router: APIRouter, row: Row, path: str, *, documented: bool) -> None:
+    router.add_api_route(
         path,
         row.endpoint,
         methods=[row.method],
@@ -166,12 +174,12 @@ def _add(app: FastAPI, row: Row, path: str, *, documented: bool) -> None:
     )
 
 
-def _add_head(app: FastAPI) -> None:
-    """Answer HEAD as the newest route answers GET: a copy, for to make a route takes FastAPI milliseconds."""
-    head = copy(app.router.routes[-1])
+def _add_head(router: APIRouter) -> None:
+    """Answer HEAD as the newest route answers GET: by a copy."""
+    head = copy(router.routes[-1])
     assert isinstance(head, APIRoute)
     head.methods, head.include_in_schema = {"HEAD"}, False
-    app.router.routes.append(head)
+    router.routes.append(head)
 
 
 # --- refusing --------------------------------------------------------------------------------------------------------
