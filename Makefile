@@ -12,7 +12,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-head
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-long test-web check docs clips bench-smoke lock
+.PHONY: help demo serve test test-unit test-long test-web check docs clips bench-smoke lock
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,10 @@ serve: $(SERVER) ## Run the service
 
 test: $(STAMP) ## Run the tests
 	@$(BIN)/pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder
+
+test-unit: $(STAMP) ## Run the tests that need nothing but this process, in seconds
+	@$(BIN)/pytest --numprocesses 2 --dist loadfile --hypothesis-profile=few \
+		-m 'not e2e and not integration and not long and not web' --ignore=tests/e2e --ignore=tests/web --ignore=tests/cli
 
 test-long: $(STAMP) ## Run the longer proofs
 	@$(BIN)/pytest -m long

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
-
-# Loaded before pytest's hook for the errors of finalizers asks for it: an import that the garbage collector begins in
-# the middle of another breaks that one, up to Python 3.11 (python/cpython#91351).
-import tracemalloc  # noqa: F401
 from collections.abc import Generator
 from itertools import chain, groupby
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How long examples take says more of the machine than of the code.
+settings.register_profile("usual", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# For `make test-unit`, which is run again and again.
+settings.register_profile("few", settings.get_profile("usual"), max_examples=30)
+settings.load_profile("usual")
 
 
 def pytest_configure() -> None:
@@ -34,6 +38,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             dealt.append(waiting.pop(0))
         dealt.append(file)
     items[:] = chain.from_iterable(dealt + waiting)
+
+
+def pytest_collection_finish() -> None:
+    """Keep the collector from looking at thousands of tests again and again."""
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)

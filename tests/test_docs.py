@@ -1,4 +1,4 @@
-"""The generated parts of docs/ say what the code says, and links inside the documentation lead somewhere."""
+"""Links inside the documentation lead somewhere. What is generated in it is looked at by `make check`."""
 
 from __future__ import annotations
 
@@ -7,14 +7,8 @@ from pathlib import Path
 
 import pytest
 
-import docs  # scripts/docs.py
-
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*(ROOT / "docs").rglob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"])
-
-
-def test_no_generated_block_is_stale() -> None:
-    assert docs.stale() == [], "run make docs"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

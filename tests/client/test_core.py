@@ -100,15 +100,15 @@ def test_a_stop_that_crosses_the_services_own_loses_nothing() -> None:
 
 
 def test_what_is_long_without_a_word_is_settled_and_not_called_lost() -> None:
-    world = World(bounds=Bounds(kept_s=120)).listen()
+    world = World(bounds=Bounds(kept_s=70)).listen()
     loud = bytes([0, 4]) * 16_000  # a second that is no silence, and no word either
-    for _ in range(150):
+    for _ in range(85):
         world.course.hear(loud)
         world.converse()
     world.close().connect().send().deliver()
     assert world.all(AudioLost) == []
     assert world.all(Flushed) == []
-    assert len(world.course._kept._blocks) < 1200
+    assert len(world.course._kept._blocks) < 700
 
 
 def test_a_flush_is_answered_with_the_callers_own_mark() -> None:

@@ -89,7 +89,7 @@ def lose(world: World, code: int, amount: int) -> None:
         world.send().deliver(1)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.booleans(), SPEECH.map(b"".join), MOVES)
 def test_the_finals_are_those_of_the_undisturbed_run(is_late: bool, pcm: bytes, moves: list[Move]) -> None:
     caller, world = Caller(BEFORE + pcm if is_late else pcm), World(bounds=PATIENT).listen()

@@ -181,7 +181,7 @@ def letters(texts: list[str]) -> str:
     return "".join("".join(texts).split())
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(streams())
 def test_any_words_are_shown_once_in_order_by_every_rule_that_they_leave_possible(words: list[TimedWord]) -> None:
     cues = captions(words)
@@ -201,7 +201,7 @@ def reads_well(cue: Cue) -> bool:
     return len(" ".join(cue.texts)) <= 20 * (cue.end_ms - cue.start_ms) / 1_000
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(streams(), st.data())
 def test_however_words_are_shared_out_over_finals_the_cues_are_the_same(
     words: list[TimedWord], data: st.DataObject

@@ -327,7 +327,7 @@ def turns(outcome: Outcome) -> int:
 some_slots = st.lists(st.integers(1, 30), min_size=1, max_size=6).map(tuple)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(some_slots, st.integers(1, 40), some_bounds, st.floats(0.1, 20.0))
 def test_a_constant_load_turns_the_count_at_most_once_and_then_nothing_changes(
     slots: tuple[int, ...], sessions: int, bounds: Bounds, start_s: float
@@ -342,7 +342,7 @@ def test_a_constant_load_turns_the_count_at_most_once_and_then_nothing_changes(
     assert outcome.longest_move_s == 0
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     some_slots,
     st.lists(st.builds(Arrival, at_s=st.floats(0, 100), length_s=st.floats(1, 60)), max_size=30),
@@ -357,7 +357,7 @@ def test_whatever_comes_every_session_is_served_and_the_end_is_the_floor(
     assert outcome.wanted[-1][1] == bounds.min_workers
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(1, 30), st.integers(1, 60), st.floats(0.3, 1.0))
 def test_alike_workers_are_never_more_than_the_demand_needs(slots: int, sessions: int, utilisation: float) -> None:
     bounds = replace(BOUNDS, max_workers=1000, target_utilisation=utilisation)

@@ -415,8 +415,8 @@ def _play(witness: Witness, moves: list[Move]) -> None:
     witness.end()
 
 
-_long = settings(max_examples=2_000, deadline=None, suppress_health_check=list(HealthCheck))
-_quick = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+_long = settings(max_examples=2_000, suppress_health_check=list(HealthCheck))
+_quick = settings(max_examples=40)
 
 
 @_quick

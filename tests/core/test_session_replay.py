@@ -224,7 +224,7 @@ def _check(speech: list[tuple[int, int]], flushes: list[int], cuts: list[int], t
     assert numbers == [str(number) for number in range(1, len(numbers) + 1)]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(_speech, _flushes, _cuts, _troubles)
 def test_finals_do_not_depend_on_framing_or_failures(
     speech: list[tuple[int, int]], flushes: list[int], cuts: list[int], troubles: list[Trouble]
@@ -234,7 +234,7 @@ def test_finals_do_not_depend_on_framing_or_failures(
 
 @pytest.mark.long
 @pytest.mark.timeout(900)
-@settings(max_examples=2_000, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=2_000, suppress_health_check=list(HealthCheck))
 @given(_speech, _flushes, _cuts, _troubles)
 def test_finals_do_not_depend_on_framing_or_failures_for_a_long_time(
     speech: list[tuple[int, int]], flushes: list[int], cuts: list[int], troubles: list[Trouble]

@@ -82,6 +82,7 @@ def test_the_slots_are_reckoned_as_it_says() -> None:
     assert math.floor(0.85 * 2 / worker["rtf"]) == 10
 
 
+@pytest.mark.e2e
 async def test_the_backup_of_sqlite_holds_the_keys(tmp_path: Path) -> None:
     store = await Store.open(sqlite_url(tmp_path / "scribewire.db"))
     key, _ = await store.create_key("kitchen", scopes=frozenset())

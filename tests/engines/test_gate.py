@@ -7,7 +7,7 @@ from itertools import pairwise
 from zlib import crc32
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from scribewire.core.audio import SAMPLE_BYTES, WINDOW_BYTES, WINDOW_SAMPLES
@@ -203,7 +203,6 @@ FRAMES = st.lists(st.integers(1, 5000), max_size=20).map(lambda sizes: [*sizes, 
 
 
 @given(RUNS, FRAMES, st.integers(0, WINDOW_SAMPLES - 1))
-@settings(deadline=None)
 def test_framing_and_company_change_nothing(runs: list[tuple[float, int]], sizes: list[int], tail: int) -> None:
     gate = Gate(RememberingDetector(), SETTINGS)
     pcm = windows_of(*runs, (LOUD, 1))[: -(WINDOW_BYTES - tail * SAMPLE_BYTES)]
@@ -232,7 +231,6 @@ def test_framing_and_company_change_nothing(runs: list[tuple[float, int]], sizes
 @given(RUNS, RUNS, st.integers(0, WINDOW_SAMPLES - 1))
 @example([(LOUD, 62)], [(MIDDLE, 5)], 0)
 @example([(QUIET, 70)], [(QUIET, 70)], 1)
-@settings(deadline=None)
 def test_every_state_begins_the_same_future(
     runs: list[tuple[float, int]], more: list[tuple[float, int]], flushed_samples: int
 ) -> None:

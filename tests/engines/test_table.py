@@ -68,6 +68,7 @@ def test_an_engine_of_another_package_is_found_by_its_entry_point(monkeypatch: p
     assert table.find("pocketsphinx") is table.ROWS[0]
 
 
+@pytest.mark.e2e
 def test_looking_for_an_engine_imports_neither_it_nor_its_library() -> None:
     script = (
         "import sys; from scribewire.engines import table; table.find('pocketsphinx');"

@@ -29,6 +29,18 @@ class Rigger(Protocol):
     async def __call__(self, makes: Sequence[type[ScriptedWorker]] = ..., **settings: Any) -> Rig: ...
 
 
+# Who asks for one of these opens a store or sockets.
+_REAL = {"folder", "rigger", "store", "url"}
+
+
+@pytest.hookimpl(tryfirst=True)  # before what is marked is left out
+def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
+    """Mark those tests."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent) and _REAL & set(getattr(item, "fixturenames", ())):
+            item.add_marker("integration")
+
+
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
     """Name the one loop."""
     return {"uvloop": uvloop.new_event_loop}

@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import Iterable
 from contextlib import suppress
+from functools import cache
 
 import av
 import numpy as np
@@ -19,6 +20,7 @@ from scribewire.gateway.conversion.demuxing import Demuxed
 from tests.gateway.doubles import eventually
 from tests.gateway.encoding import Int16, contained, opus_packets, tone, wav
 
+pytestmark = pytest.mark.integration
 SECONDS = 1.5
 COMPRESSED = {
     "ogg opus": ("ogg", "libopus", 48_000),
@@ -28,6 +30,13 @@ COMPRESSED = {
     "aac": ("adts", "aac", 48_000),
     "mp4": ("mp4", "aac", 48_000),
 }
+
+
+@cache
+def encoded(name: str, seconds: float = SECONDS) -> bytes:
+    """Give the tone in one of these."""
+    container, codec, rate_hz = COMPRESSED[name]
+    return contained(tone(seconds, rate_hz=rate_hz), rate_hz=rate_hz, container=container, codec=codec)
 
 
 async def feed(converter: Converter, chunks: Iterable[bytes]) -> Int16:
@@ -130,8 +139,7 @@ async def test_a_wav_of_two_channels_is_mixed_and_resampled() -> None:
 
 @pytest.mark.parametrize("name", COMPRESSED)
 async def test_a_container_is_decoded(name: str) -> None:
-    container, codec, rate_hz = COMPRESSED[name]
-    audio = contained(tone(SECONDS, rate_hz=rate_hz), rate_hz=rate_hz, container=container, codec=codec)
+    audio = encoded(name)
     # Encoders put some silence before and after, and not every container says how much.
     assert_tone(await feed(await converter_of(AudioFormat("container")), [audio]), slack_s=0.15)
 
@@ -144,12 +152,12 @@ async def test_opus_packets_are_decoded(channels: int) -> None:
 
 
 async def test_opus_may_also_come_in_ogg() -> None:
-    audio = contained(tone(SECONDS, rate_hz=48_000), rate_hz=48_000, container="ogg", codec="libopus")
+    audio = encoded("ogg opus")
     assert_tone(await feed(await converter_of(AudioFormat("opus", 48_000)), cut(audio, most=3_000)), slack_s=0.1)
 
 
 async def test_a_container_gives_what_it_can_before_its_end() -> None:
-    audio = contained(tone(60, rate_hz=48_000), rate_hz=48_000, container="webm", codec="libopus")
+    audio = encoded("webm opus", 60)
     converter = await converter_of(AudioFormat("container"))
     half = await converter.convert(audio[: len(audio) // 2])
     await converter.close()
@@ -239,8 +247,7 @@ async def test_samples_give_the_same_however_they_are_cut(declared: AudioFormat,
 @pytest.mark.parametrize("most", [50, 5_000])
 @pytest.mark.parametrize("name", COMPRESSED)
 async def test_a_container_gives_the_same_however_it_is_cut(name: str, most: int) -> None:
-    container, codec, rate_hz = COMPRESSED[name]
-    audio = contained(tone(SECONDS, rate_hz=rate_hz), rate_hz=rate_hz, container=container, codec=codec)
+    audio = encoded(name)
     whole = await feed(await converter_of(AudioFormat("container")), [audio])
     again = await feed(await converter_of(AudioFormat("container")), cut(audio, most=most))
     assert again.tobytes() == whole.tobytes()
@@ -323,8 +330,7 @@ async def test_a_container_may_change_its_format_on_the_way() -> None:
 
 @pytest.mark.parametrize("name", COMPRESSED)
 async def test_what_is_broken_is_decoded_or_refused(name: str) -> None:
-    container, codec, rate_hz = COMPRESSED[name]
-    whole = contained(tone(0.5, rate_hz=rate_hz), rate_hz=rate_hz, container=container, codec=codec)
+    whole = encoded(name, 0.5)
     chance = random.Random(1)
     for _ in range(20):
         broken = bytearray(whole)
@@ -354,7 +360,7 @@ async def test_bytes_that_never_become_audio_are_refused(container: str) -> None
 
 
 async def test_a_session_that_leaves_while_much_is_decoded_does_not_wait_for_it() -> None:
-    piece = contained(tone(20, rate_hz=44_100), rate_hz=44_100, container="mp3", codec="libmp3lame")
+    piece = encoded("mp3", 20)
     converter = Demuxed(AudioFormat("container"), "mp3")
     converting = asyncio.create_task(converter.convert(piece * 40))
     await eventually(lambda: converter._decoder._given_bytes)
@@ -364,7 +370,7 @@ async def test_a_session_that_leaves_while_much_is_decoded_does_not_wait_for_it(
 
 
 async def test_a_session_that_leaves_in_the_middle_leaves_no_thread() -> None:
-    audio = contained(tone(SECONDS, rate_hz=48_000), rate_hz=48_000, container="ogg", codec="libopus")
+    audio = encoded("ogg opus")
     converter = await converter_of(AudioFormat("container"))
     await converter.convert(audio[:3_000])
     await converter.close()

@@ -256,6 +256,7 @@ async def test_the_migrations_make_the_tables_that_the_code_knows(url: str) -> N
     assert await contents(url) == upgraded
 
 
+@pytest.mark.integration
 def test_the_version_that_the_code_names_is_the_last_migration() -> None:
     from alembic.script import ScriptDirectory
 
@@ -323,6 +324,7 @@ async def test_a_store_that_cannot_be_written_is_said_at_once(locked: str) -> No
     assert sentence.endswith(" could not be opened: Permission denied.")
 
 
+@pytest.mark.integration
 async def test_a_database_that_does_not_answer_is_said_without_its_password() -> None:
     sentence = await refusal("postgresql+asyncpg://scribe:hunter2@127.0.0.1:1/store")
     assert sentence.startswith("The store postgresql+asyncpg://scribe:***@127.0.0.1:1/store could not be opened: ")
@@ -336,6 +338,7 @@ async def test_other_urls_are_refused_by_the_name_of_the_setting(url: str) -> No
 # --- SQLite alone ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.integration
 async def test_a_sqlite_file_is_in_wal_mode_and_its_owners_alone(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     await (await Store.open(sqlite_url(path))).close()

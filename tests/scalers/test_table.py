@@ -35,6 +35,7 @@ def test_without_its_extra_the_kubernetes_scaler_says_what_to_install(monkeypatc
         create_scaler(on_kubernetes(max_workers=3))
 
 
+@pytest.mark.e2e
 def test_no_other_kind_imports_the_kubernetes_client() -> None:
     program = (
         "import sys; from scribewire.scalers.table import create_scaler; from scribewire.settings import Settings; "

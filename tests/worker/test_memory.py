@@ -20,6 +20,7 @@ def test_memory_that_is_taken_is_counted() -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="needs /proc/self/smaps_rollup")
+@pytest.mark.e2e
 def test_what_a_forked_child_shares_counts_once() -> None:
     shared = bytearray(os.urandom(64 * MIB))
     before = held_bytes()

@@ -108,6 +108,7 @@ def test_a_model_is_removed_whole(models_dir: Path) -> None:
             remove(name, models_dir)
 
 
+@pytest.mark.e2e
 def test_an_engine_that_looks_for_a_model_loads_nothing_of_the_network() -> None:
     code = "import sys, scribewire.engines.models; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
