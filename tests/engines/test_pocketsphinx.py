@@ -12,9 +12,10 @@ import pytest
 
 from scribewire.core.audio import SAMPLE_BYTES, WINDOW_BYTES
 from scribewire.core.events import Word
-from scribewire.engines.base import Outcome, Setup
+from scribewire.engines.base import Outcome, Setup, Stream
 from scribewire.engines.pocketsphinx import MARKS_BYTES, PocketSphinxEngine, PocketSphinxStream
 from scribewire.errors import EngineFailed, EngineMissing
+from tests.engines.hearing import MOST_LEFT_BYTES, left_by_ten_thousand
 from tests.speech import clips
 
 pytestmark = pytest.mark.e2e
@@ -186,3 +187,14 @@ def test_loading_brings_nothing_that_must_not_be_forked() -> None:
     asked = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
 
     assert (asked.stdout.strip(), asked.stderr) == ("set() 1", "")
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_ten_thousand_streams_leave_nothing_behind(engine: PocketSphinxEngine) -> None:
+    def hear(stream: Stream) -> None:
+        assert isinstance(stream, PocketSphinxStream)
+        assert decode(engine, stream, speech("rms-train"))[0]
+
+    # Every one decodes what its segment begins with.
+    assert left_by_ten_thousand(engine.open, hear, every=100) <= MOST_LEFT_BYTES

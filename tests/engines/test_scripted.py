@@ -9,10 +9,11 @@ import time
 import pytest
 
 from scribewire.core.events import Word
-from scribewire.engines.base import Setup
+from scribewire.engines.base import Setup, Stream
 from scribewire.engines.scripted import ScriptedEngine, parse_script
 from scribewire.errors import BadSettings
 from scribewire.tones import VOCABULARY, say, silence
+from tests.engines.hearing import MOST_LEFT_BYTES, feed, finished, left_by_ten_thousand
 from tests.speech import Clip, clips
 
 
@@ -80,3 +81,12 @@ def test_only_an_engine_that_holds_the_gil_gets_lanes() -> None:
 def test_a_model_it_does_not_know_is_refused_by_name(model: str) -> None:
     with pytest.raises(BadSettings, match=model):
         parse_script(model)
+
+
+@pytest.mark.long
+def test_ten_thousand_streams_leave_nothing_behind() -> None:
+    def decode(stream: Stream) -> None:
+        feed(stream, say("golf"))
+        assert finished(stream) == ["golf"]
+
+    assert left_by_ten_thousand(ScriptedEngine(Setup("words")).open, decode, every=10) <= MOST_LEFT_BYTES
