@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import csv
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -97,20 +98,23 @@ def measure(gate: Gate, engine: Engine, pcms: list[bytes], *, stable_only: bool)
     return flicker
 
 
-def read_clips() -> list[bytes]:
+def read_clips(folder: Path) -> list[bytes]:
     """Give the samples of every clip in which something is said."""
-    with (CLIPS / "clips.tsv").open(encoding="utf-8") as file:
+    with (folder / "clips.tsv").open(encoding="utf-8") as file:
         names = [row["file"] for row in csv.DictReader(file, delimiter="\t") if row["text"]]
     pcms = []
     for name in names:
-        with av.open(str(CLIPS / name)) as clip:
+        with av.open(str(folder / name)) as clip:
             pcms.append(b"".join(frame.to_ndarray().astype("<i2").tobytes() for frame in clip.decode(audio=0)))
     return pcms
 
 
 def main() -> None:
     """Print a row for each mode, and how well stability foretells what stays."""
-    gate, engine, pcms = create_gate(GateSettings()), create("pocketsphinx:fast"), read_clips()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path, nargs="?", default=CLIPS, help="where clips.tsv and the clips lie")
+    pcms = read_clips(parser.parse_args().folder)
+    gate, engine = create_gate(GateSettings()), create("pocketsphinx:fast")
     engine.load()
     audio_s = s_of_samples(sum(map(len, pcms)) // SAMPLE_BYTES)
     print(f"{len(pcms)} clips, {audio_s:.1f} s, pocketsphinx:fast\n")
