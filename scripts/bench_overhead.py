@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Print what the service costs on top of each engine that can be loaded here: CPU of both on the same sessions.
 
-The bare loop is gate and engine in one process, fed as a worker feeds them, as fast as it goes. Where models cannot be
+The bare loop is gate and engine in one process, window by window, as fast as it goes. Where models cannot be
 had, tiny ones are written that hear tones: they cost next to nothing, so that the rest of the cost stands out.
 """
 
@@ -29,14 +29,12 @@ from scribewire.bench.speaker import Plan
 from scribewire.bench.usage import Gauge
 from scribewire.client import Client
 from scribewire.cores import usable_cores
-from scribewire.engines.base import Engine
-from scribewire.engines.gate import SegmentClosed, SegmentOpened, Speech, create_gate
+from scribewire.engines.gate import create_gate
 from scribewire.engines.table import create
 from scribewire.settings import GateSettings
 from scribewire.tones import VOCABULARY, say, silence
-from scribewire.worker.quanta import Quantum, decode_all
-from scribewire.worker.scheduler import QUANTUM_WINDOWS
 from service import running
+from wer_bare import recognise
 from wire import BYTES_PER_S
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -86,47 +84,14 @@ def audio(said: Sequence[bytes], place: int, seconds: float) -> bytes:
     raise AssertionError("nothing is said")
 
 
-def segments_of(pcm: bytes) -> list[list[bytes]]:
-    """Cut a session into the windows of its segments."""
-    gate = create_gate(GATE)
-    stream = gate.open(0)
-    stream.accept(pcm)
-    while stream.pending:
-        gate.step([stream])
-    stream.end_segment()
-    segments: list[list[bytes]] = []
-    for event in stream.take():
-        match event:
-            case SegmentOpened():
-                segments.append([])
-            case Speech(window):
-                segments[-1].append(window)
-            case SegmentClosed():
-                pass
-    return segments
-
-
-def decode(engine: Engine, segments: Sequence[Sequence[bytes]]) -> None:
-    """Decode one session in quanta, a partial after each."""
-    stream = engine.open()
-    for windows in segments:
-        at = 0
-        while at < len(windows):
-            end = at + QUANTUM_WINDOWS
-            quantum = Quantum(0 if at == 0 else None, list(windows[at:end]), end >= len(windows))
-            [decoded] = decode_all(engine, [(stream, quantum)], time.process_time)
-            at = 0 if decoded.again else end
-    stream.close()
-
-
 def cost_of_bare(choice: str, sessions: Sequence[bytes]) -> float:
     """Give CPU seconds of gate and engine for each second of audio."""
-    engine = create(choice)
+    gate, engine = create_gate(GATE), create(choice)
     engine.load()
-    decode(engine, segments_of(sessions[0])[:1])
+    recognise(gate, engine, sessions[0][: 2 * BYTES_PER_S])  # what is made at first use
     began = time.process_time()
     for pcm in sessions:
-        decode(engine, segments_of(pcm))
+        recognise(gate, engine, pcm)
     spent_s = time.process_time() - began
     engine.close()
     return spent_s / (sum(map(len, sessions)) / BYTES_PER_S)
