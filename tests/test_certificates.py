@@ -62,6 +62,7 @@ def test_without_files_there_is_no_tls() -> None:
     assert (serving("", ""), trusting("")) == (None, None)
 
 
+@pytest.mark.e2e
 def test_files_that_cannot_be_used_are_named(tmp_path: Path, certificate: Path) -> None:
     with pytest.raises(BadSettings, match=r"worker\.authority .*none\.pem cannot be used: no such file"):
         trusting(str(tmp_path / "none.pem"))

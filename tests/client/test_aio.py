@@ -24,6 +24,8 @@ from scribewire.errors import (
 )
 from tests.client.fake_service import LISTENING, READY, SCALED_DOWN, STOPPED, Answer, FakeService, running
 
+pytestmark = pytest.mark.integration
+
 STATUS = "GET /api/v4/realtime/status"
 INITIALIZE = "POST /api/v4/realtime/initialize"
 

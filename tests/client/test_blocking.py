@@ -14,6 +14,8 @@ from scribewire.client import BlockingClient, Final, Reconnected
 from scribewire.client.fake import KEY, Drop, FakeService, say, silence
 from scribewire.errors import NotAuthenticated
 
+pytestmark = pytest.mark.integration
+
 SPEECH = say("hello world") + say("how are you")
 
 

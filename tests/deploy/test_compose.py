@@ -31,6 +31,7 @@ def test_it_is_valid_by_the_specification(compose: dict[str, Any]) -> None:
     jsonschema.validate(compose, json.loads((schemas / "compose-spec.json").read_text(encoding="utf-8")))
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("profiles", [(), ("--profile", "postgres")], ids=["plain", "postgres"])
 def test_docker_takes_it(profiles: tuple[str, ...]) -> None:
     docker = shutil.which("docker")

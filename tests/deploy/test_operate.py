@@ -41,12 +41,14 @@ def test_a_command_of_ours_parses(command: str) -> None:
     assert CliRunner().invoke(app, [*shlex.split(command), "--help"]).exit_code == 0
 
 
+@pytest.mark.e2e
 def test_every_alert_is_explained() -> None:
     explained = re.findall(r"^\| `(Scribewire\w+)` \|", PAGE, re.MULTILINE)
     rules = find(render("--set", "monitoring.enabled=true"), "PrometheusRule")["spec"]["groups"][0]["rules"]
     assert explained == [rule["alert"] for rule in rules]
 
 
+@pytest.mark.e2e
 def test_the_chart_takes_its_values(tmp_path: Path) -> None:
     values = tmp_path / "speech.yaml"
     values.write_text(FILES["speech.yaml"], encoding="utf-8")
@@ -54,6 +56,7 @@ def test_the_chart_takes_its_values(tmp_path: Path) -> None:
     assert {"Ingress", "PrometheusRule"} <= kinds
 
 
+@pytest.mark.e2e
 def test_its_pod_is_valid_and_mounts_the_volume_of_the_gateway() -> None:
     kubernetes_validate = pytest.importorskip("kubernetes_validate", reason="needs kubernetes-validate")
     pod = load_yaml(FILES["restore.yaml"])
@@ -62,6 +65,7 @@ def test_its_pod_is_valid_and_mounts_the_volume_of_the_gateway() -> None:
     assert volume["persistentVolumeClaim"]["claimName"] == find(render(), "PersistentVolumeClaim")["metadata"]["name"]
 
 
+@pytest.mark.e2e
 def test_objects_are_called_by_their_names() -> None:
     there = {f"{one['kind'].lower()}/{one['metadata']['name']}" for one in render()}
     named = re.findall(r"\b(?:deployment/|secret )scribewire-\w+", PAGE)

@@ -21,6 +21,8 @@ from tests.gateway.doubles import eventually
 from tests.origin import Origin, head, redirect, reply, serving
 from tests.scalers.kube.access import make_certificate, server_side
 
+pytestmark = pytest.mark.integration
+
 TLS = ssl.create_default_context()
 
 

@@ -291,6 +291,7 @@ async def test_a_missing_folder_is_said(tmp_path: Path) -> None:
     assert await refusal(url) == f"The store {url} could not be opened: No such file or directory."
 
 
+@pytest.mark.integration
 async def test_a_file_that_is_no_database_is_said(tmp_path: Path) -> None:
     (tmp_path / "store.db").write_bytes(b"not a database " * 100)
     assert "file is not a database" in await refusal(sqlite_url(tmp_path / "store.db"))
@@ -311,6 +312,7 @@ def as_nobody(folder: Path) -> Iterator[None]:
         os.seteuid(0)
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("locked", ["store.db", "."])
 async def test_a_store_that_cannot_be_written_is_said_at_once(locked: str) -> None:
     with tempfile.TemporaryDirectory() as made:
@@ -348,6 +350,7 @@ async def test_a_sqlite_file_is_in_wal_mode_and_its_owners_alone(tmp_path: Path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+@pytest.mark.integration
 async def test_a_migration_that_breaks_leaves_nothing_behind(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     with sqlite3.connect(path) as connection:
