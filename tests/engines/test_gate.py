@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from zlib import crc32
 
-import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from scribewire.core.audio import SAMPLE_BYTES, WINDOW_BYTES, WINDOW_SAMPLES
-from scribewire.engines.detectors import Detector, EnergyDetector, Judgement, NoneDetector, SileroDetector
+from scribewire.engines.detectors import Detector, EnergyDetector, Judgement, NoneDetector
 from scribewire.engines.gate import (
     Gate,
     GateEvent,
@@ -34,21 +33,23 @@ class RememberingDetector(Detector):
 
     memory_bytes = 4
 
-    def judge(self, windows: Sequence[bytes], memories: Sequence[bytes]) -> list[Judgement]:
-        return [self._judge(window, memory) for window, memory in zip(windows, memories, strict=True)]
+    def judge(self, runs: Sequence[Sequence[bytes]], memories: Sequence[bytes]) -> list[list[Judgement]]:
+        return [list(self._judge(run, memory)) for run, memory in zip(runs, memories, strict=True)]
 
-    def _judge(self, window: bytes, memory: bytes) -> Judgement:
-        sum_of_past = crc32(window, crc32(memory))
-        # One window in eight is heard otherwise than it sounds, as the past would have it.
-        heard = int.from_bytes(window[:2], "little") if sum_of_past % 8 else sum_of_past % 1000
-        return Judgement(heard / 1000, sum_of_past.to_bytes(4, "little"))
+    def _judge(self, run: Sequence[bytes], memory: bytes) -> Iterator[Judgement]:
+        for window in run:
+            sum_of_past = crc32(window, crc32(memory))
+            # One window in eight is heard otherwise than it sounds, as the past would have it.
+            heard = int.from_bytes(window[:2], "little") if sum_of_past % 8 else sum_of_past % 1000
+            memory = sum_of_past.to_bytes(4, "little")
+            yield Judgement(heard / 1000, memory)
 
 
 class PlainDetector(Detector):
     """Reads the probability from a window's first sample."""
 
-    def judge(self, windows: Sequence[bytes], memories: Sequence[bytes]) -> list[Judgement]:
-        return [Judgement(int.from_bytes(window[:2], "little") / 1000, b"") for window in windows]
+    def judge(self, runs: Sequence[Sequence[bytes]], memories: Sequence[bytes]) -> list[list[Judgement]]:
+        return [[Judgement(int.from_bytes(window[:2], "little") / 1000, b"") for window in run] for run in runs]
 
 
 def windows_of(*runs: tuple[float, int]) -> bytes:
@@ -261,42 +262,6 @@ def test_every_state_begins_the_same_future(
 
 def points(events: list[GateEvent]) -> list[SegmentClosed | Silent]:
     return [event for event in events if isinstance(event, SegmentClosed | Silent)]
-
-
-@pytest.fixture(scope="module")
-def silero() -> SileroDetector:
-    return SileroDetector()
-
-
-def noise(seed: int, windows: int, step: int) -> list[bytes]:
-    """Give windows of a rough, swelling sound, enough for the model's memory to move."""
-    values = [((n * (seed + 3) * step) % 4001 - 2000) * (n % 997) // 400 for n in range(windows * WINDOW_SAMPLES)]
-    pcm = b"".join(value.to_bytes(2, "little", signed=True) for value in values)
-    return [pcm[at : at + WINDOW_BYTES] for at in range(0, len(pcm), WINDOW_BYTES)]
-
-
-def test_silero_judges_a_stream_alike_in_any_company(silero: SileroDetector) -> None:
-    sounds = [noise(seed, 12, 37) for seed in range(9)]
-    alone: list[list[Judgement]] = []
-    for sound in sounds:
-        memory, judgements = b"", []
-        for window in sound:
-            judgements += silero.judge([window], [memory])
-            memory = judgements[-1].memory
-        alone.append(judgements)
-
-    memories = [b""] * len(sounds)
-    for turn in range(12):
-        together = silero.judge([sound[turn] for sound in sounds], memories)
-        memories = [judgement.memory for judgement in together]
-        assert together == [judgements[turn] for judgements in alone]
-    assert {len(memory) for memory in memories} == {silero.memory_bytes}
-
-
-def test_silero_hears_nothing_in_silence(silero: SileroDetector) -> None:
-    gate = Gate(silero, GateSettings())
-
-    assert {type(event) for event in run(gate.open(0), gate, bytes(80 * WINDOW_BYTES))} == {Silent}
 
 
 def test_the_settings_choose_the_detector() -> None:

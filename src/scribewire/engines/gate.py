@@ -13,7 +13,8 @@ from math import ceil
 from typing import Final
 
 from scribewire.core.audio import SAMPLE_BYTES, SAMPLE_RATE_HZ, WINDOW_BYTES, WINDOW_SAMPLES
-from scribewire.engines.detectors import DETECTORS, Detector, Judgement
+from scribewire.engines.detectors import Detector, EnergyDetector, Judgement, NoneDetector
+from scribewire.engines.silero import SileroDetector
 from scribewire.settings import GateSettings
 
 # Below the opening threshold by this much an utterance is falling silent: Silero's own hysteresis.
@@ -26,6 +27,14 @@ BREATH: Final = 3
 TAIL: Final = 8
 # Windows between two snapshots, about a second: so much silence at most is kept and judged again after a loss.
 SNAPSHOT: Final = 31
+# Windows of each stream that are judged in a call, 128 ms: as many as a frame of 100 ms completes. A burst holds 125.
+STEP_WINDOWS: Final = 4
+
+DETECTORS: Final[dict[str, type[Detector]]] = {
+    "silero": SileroDetector,
+    "energy": EnergyDetector,
+    "none": NoneDetector,
+}
 
 _RUNNING_ON: Final = b"\x01"
 _AT_REST: Final = b"\x00"
@@ -136,7 +145,7 @@ class GateStream:
         if self._rest:
             tail = bytes(self._rest)
             self._rest.clear()
-            [judgement] = self._detector.judge([tail.ljust(WINDOW_BYTES, b"\0")], [self.memory])
+            [[judgement]] = self._detector.judge([[tail.ljust(WINDOW_BYTES, b"\0")]], [self.memory])
             self.judged(tail, judgement)
         if self._is_open:
             self._close(running_on=False)
@@ -144,9 +153,10 @@ class GateStream:
             self._say_silent(Silent(self._position, self._state()))
             self._begin_silence()
 
-    def next_window(self) -> bytes:
-        """Take the oldest pending window; for the gate, which gives it to `judged`."""
-        return self._windows.popleft()
+    def next_windows(self) -> list[bytes]:
+        """Take the oldest pending windows, STEP_WINDOWS at most; for the gate, which gives each to `judged`."""
+        windows = self._windows
+        return [windows.popleft() for _ in range(min(STEP_WINDOWS, len(windows)))]
 
     def judged(self, pcm: bytes, judgement: Judgement) -> None:
         """Go on by one judged window."""
@@ -227,14 +237,15 @@ class Gate:
         return GateStream(self._rules, self._detector, first_sample, state)
 
     def step(self, streams: Iterable[GateStream]) -> None:
-        """Judge one pending window of each stream that has any, all in one call of the detector."""
+        """Judge what is pending of each stream, STEP_WINDOWS at most, all in one call of the detector."""
         ready = [stream for stream in streams if stream.pending]
         if not ready:
             return
-        windows = [stream.next_window() for stream in ready]
-        judgements = self._detector.judge(windows, [stream.memory for stream in ready])
-        for stream, window, judgement in zip(ready, windows, judgements, strict=True):
-            stream.judged(window, judgement)
+        runs = [stream.next_windows() for stream in ready]
+        judgements = self._detector.judge(runs, [stream.memory for stream in ready])
+        for stream, windows, judged in zip(ready, runs, judgements, strict=True):
+            for window, judgement in zip(windows, judged, strict=True):
+                stream.judged(window, judgement)
 
 
 def create_gate(settings: GateSettings) -> Gate:

@@ -1,4 +1,4 @@
-"""Reads a protobuf message field by field, without its schema: the few fields we want of files that may be huge."""
+"""Reads and writes protobuf messages field by field, without a schema; of files that may be huge, the few we want."""
 
 from __future__ import annotations
 
@@ -44,3 +44,21 @@ def _read_varint(file: BinaryIO) -> int:
         if byte[0] < 0x80:
             return value
     raise ValueError("not a whole message")
+
+
+def write_field(number: int, value: int | str | bytes) -> bytes:
+    """Give one field: a varint of a number that is not negative, else text, bytes or a message."""
+    if isinstance(value, int):
+        return _varint(number << 3 | _VARINT) + _varint(value)
+    content = value.encode() if isinstance(value, str) else value
+    return _varint(number << 3 | _DELIMITED) + _varint(len(content)) + content
+
+
+def _varint(value: int) -> bytes:
+    assert value >= 0, "a negative number takes ten bytes, and nobody needs one"
+    encoded = bytearray()
+    while value >= 0x80:
+        encoded.append(value & 0x7F | 0x80)
+        value >>= 7
+    encoded.append(value)
+    return bytes(encoded)

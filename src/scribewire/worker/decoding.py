@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Final, Protocol
+from typing import Protocol
 
 from scribewire.core.audio import s_of_samples
 from scribewire.engines.base import PLAIN, Options
@@ -20,9 +20,6 @@ from scribewire.worker.second_pass import Pass, SecondPasses
 from scribewire.worker.track import Track
 
 _log = logging.getLogger(__name__)
-
-# Windows of each stream that the gate judges before the loop looks at its sockets again: a burst holds 125.
-GATE_ROUNDS: Final = 3
 
 
 @dataclass(eq=False, slots=True)
@@ -130,14 +127,9 @@ class Decoding:
     def _judge(self) -> None:
         self._gate_due = False
         touched = tuple(self._unjudged)
-        for _ in range(GATE_ROUNDS):
-            ready = [stream for stream in touched if stream.track.gate_stream.pending]
-            if not ready:
-                break
-            self._gate.step([stream.track.gate_stream for stream in ready])
-            for stream in ready:
-                stream.track.judged()
+        self._gate.step([stream.track.gate_stream for stream in touched])
         for stream in touched:
+            stream.track.judged()
             if not stream.track.gate_stream.pending:
                 self._unjudged.discard(stream)
             self._emit(stream)

@@ -65,6 +65,7 @@ class Track:
         self._inbox: deque[bytes | Flush | Finish] = deque()
         self._marks = 0
         self._accepted = opened.first_sample  # by the gate
+        self._judged = opened.first_sample
         self._received = opened.first_sample
         self._arrivals: deque[tuple[int, float]] = deque()
         self._queue: deque[_Segment | Silent | Flush | Finish] = deque()
@@ -123,10 +124,13 @@ class Track:
             self._inbox.popleft()
 
     def _take_events(self) -> None:
+        # A window counts as arrived with its last sample, a pre-roll with the window that made it one, and the windows
+        # of one step with the first of them.
         position = self.gate_stream.position
-        while self._arrivals and self._arrivals[0][0] < position:
+        first = min(self._judged + WINDOW_SAMPLES, position)
+        self._judged = position
+        while self._arrivals and self._arrivals[0][0] < first:
             self._arrivals.popleft()
-        # A window counts as arrived with its last sample, and a pre-roll with the window that made it one.
         arrived = self._arrivals[0][1] if self._arrivals else 0.0
         for event in self.gate_stream.take():
             if isinstance(event, Silent):
