@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Protocol
+from typing import Final, Protocol
 
 from scribewire.core.audio import s_of_samples
 from scribewire.engines.base import PLAIN, Options
@@ -20,6 +20,11 @@ from scribewire.worker.second_pass import Pass, SecondPasses
 from scribewire.worker.track import Track
 
 _log = logging.getLogger(__name__)
+
+# While decoders are this far behind, a window is not decoded sooner for being judged at once: it may wait for those of
+# other streams. In one call four streams cost half of what they cost one by one.
+GATHER_LAG_S: Final = 0.05
+GATHER_S: Final = 0.05
 
 
 @dataclass(eq=False, slots=True)
@@ -60,7 +65,8 @@ class Decoding:
         self._second_passes = SecondPasses(second_pass_wait_s)
         self._streams: set[LiveStream] = set()
         self._unjudged: set[LiveStream] = set()
-        self._gate_due = False
+        self._judging: asyncio.Handle | None = None
+        self._gathering = False
         self._work = asyncio.Event()
 
     @property
@@ -79,7 +85,7 @@ class Decoding:
     def feed(self, stream: LiveStream, pcm: bytes) -> None:
         """Take audio of a stream. Raises LinkBroken as `Track.receive`."""
         stream.track.receive(pcm, self._loop.time())
-        self._touch(stream)
+        self._touch(stream, may_wait=True)
 
     def flush(self, stream: LiveStream, frame: Flush | Finish) -> None:
         """End the stream's segment here. Raises LinkBroken as `Track.flush`."""
@@ -111,21 +117,25 @@ class Decoding:
 
     # --- the gate ----------------------------------------------------------------------------------------------------
 
-    def _touch(self, stream: LiveStream) -> None:
+    def _touch(self, stream: LiveStream, *, may_wait: bool = False) -> None:
         if stream.track.gate_stream.pending:
             self._unjudged.add(stream)
-            self._judge_soon()
+            self._judge_soon(may_wait=may_wait)
         else:
             self._emit(stream)
 
-    def _judge_soon(self) -> None:
-        # Later in this turn of the loop, when every socket that was ready has been read: more streams a call.
-        if not self._gate_due:
-            self._gate_due = True
-            self._loop.call_soon(self._judge)
+    def _judge_soon(self, *, may_wait: bool = False) -> None:
+        if self._judging is not None:
+            if may_wait or not self._gathering:
+                return
+            self._judging.cancel()
+        self._gathering = may_wait and self.lag_s > GATHER_LAG_S
+        # At the soonest later in this turn of the loop, when every socket that was ready has been read.
+        loop = self._loop
+        self._judging = loop.call_later(GATHER_S, self._judge) if self._gathering else loop.call_soon(self._judge)
 
     def _judge(self) -> None:
-        self._gate_due = False
+        self._judging = None
         touched = tuple(self._unjudged)
         self._gate.step([stream.track.gate_stream for stream in touched])
         for stream in touched:
