@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 from itertools import chain
 
+import uvloop
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
@@ -134,4 +135,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    uvloop.run(main())
