@@ -107,13 +107,19 @@ async def main() -> None:
     parser.add_argument("--streams", type=int, nargs="+", default=[8, 12, 16, 20, 24], help="numbers of streams to try")
     parser.add_argument("--seconds", type=float, default=20.0, help="seconds of speech of each stream (default 20)")
     parser.add_argument("--type", choices=("fast", "quality"), default="fast")
+    parser.add_argument("--workers", type=int, default=1, help="workers that share the cores (default 1)")
     options = parser.parse_args()
     table = Table(title=f"{options.type}, continuous speech, lag of partials in ms")
     for column in ("streams", "service p50", "p95", "p99", "bare p50", "p95", "p99"):
         table.add_column(column, justify="right")
     largest = {"service": 0, "bare": 0}
     # Admission is off: the question is what the machine holds, not what the service would promise.
-    settings = {"WORKER__SLOTS": "100", "AUTOSCALING__MIN_WORKERS": str(os.cpu_count() or 1)}
+    settings = {
+        "WORKER__SLOTS": "100",
+        "WORKER__CORES": str((os.cpu_count() or 1) / options.workers),
+        "AUTOSCALING__MIN_WORKERS": str(options.workers),
+        "AUTOSCALING__MAX_WORKERS": str(options.workers),
+    }
     with Progress(transient=True) as progress:
         task = progress.add_task("measuring", total=2 * len(options.streams))
         for streams in options.streams:
