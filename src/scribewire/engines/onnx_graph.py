@@ -17,9 +17,21 @@ from scribewire.engines.protobuf import read_fields, write_field
 IR_VERSION: Final = 8
 OPSET_VERSION: Final = 16
 
-# TensorProto.DataType, and AttributeProto.AttributeType.
-FLOAT, INT64 = 1, 7
-_INT, _GRAPH = 2, 5
+# Kinds of elements, and of attributes.
+FLOAT: Final = 1
+INT64: Final = 7
+_INT_KIND: Final = 2
+_GRAPH_KIND: Final = 5
+
+# Fields of each message.
+_MODEL_IR, _MODEL_GRAPH, _MODEL_OPSET = 1, 7, 8
+_OPSET_DOMAIN, _OPSET_VERSION = 1, 2
+_GRAPH_NODE, _GRAPH_NAME, _GRAPH_CONSTANT, _GRAPH_INPUT, _GRAPH_OUTPUT = 1, 2, 5, 11, 12
+_NODE_INPUT, _NODE_OUTPUT, _NODE_OPERATION, _NODE_ATTRIBUTE = 1, 2, 4, 5
+_ATTRIBUTE_NAME, _ATTRIBUTE_INT, _ATTRIBUTE_TENSOR, _ATTRIBUTE_GRAPH, _ATTRIBUTE_KIND = 1, 3, 5, 6, 20
+_TENSOR_SIZE, _TENSOR_ELEMENT, _TENSOR_NAME, _TENSOR_CONTENT = 1, 2, 8, 9
+_VALUE_NAME, _VALUE_TYPE, _TYPE_TENSOR = 1, 2, 1
+_TENSOR_TYPE_ELEMENT, _TENSOR_TYPE_SHAPE, _SHAPE_DIMENSION = 1, 2, 1
 
 
 class Graph:
@@ -31,23 +43,24 @@ class Graph:
         self._count = 0
         self._fields: list[bytes] = []
 
-    def input(self, name: str, element: int = FLOAT) -> str:
-        """Declare an input of any shape."""
-        self._fields.append(write_field(11, _value_info(name, element)))
+    def input(self, name: str, *, rank: int, element: int = FLOAT) -> str:
+        """Declare an input of so many dimensions of any size."""
+        self._fields.append(write_field(_GRAPH_INPUT, _value_info(name, rank, element)))
         return name
 
-    def output(self, *names: str) -> None:
-        """Give these values out, in this order; all are float."""
-        self._fields += [write_field(12, _value_info(name, FLOAT)) for name in names]
+    def output(self, *names: str, rank: int) -> None:
+        """Give these values out, in this order; all are float and of one rank."""
+        self._fields += [write_field(_GRAPH_OUTPUT, _value_info(name, rank, FLOAT)) for name in names]
 
     def constant(self, array: NDArray[np.float32] | NDArray[np.int64] | Sequence[int]) -> str:
         """Add a constant; whole numbers become int64."""
         values = np.ascontiguousarray(array)
         element, layout = (INT64, "<i8") if values.dtype.kind == "i" else (FLOAT, "<f4")
         name = self._name()
-        tensor = b"".join(write_field(1, size) for size in values.shape)
-        tensor += write_field(2, element) + write_field(8, name) + write_field(9, values.astype(layout).tobytes())
-        self._fields.append(write_field(5, tensor))
+        tensor = b"".join(write_field(_TENSOR_SIZE, size) for size in values.shape)
+        tensor += write_field(_TENSOR_ELEMENT, element) + write_field(_TENSOR_NAME, name)
+        tensor += write_field(_TENSOR_CONTENT, values.astype(layout).tobytes())
+        self._fields.append(write_field(_GRAPH_CONSTANT, tensor))
         return name
 
     def add(self, operation: str, *inputs: str, **attributes: int | Graph) -> str:
@@ -58,20 +71,21 @@ class Graph:
     def add_many(self, outputs: int, operation: str, *inputs: str, **attributes: int | Graph) -> list[str]:
         """Add a node of so many outputs; give their names. An input of no name is one left out."""
         names = [self._name() for _ in range(outputs)]
-        node = b"".join(write_field(1, name) for name in inputs) + b"".join(write_field(2, name) for name in names)
-        node += write_field(4, operation)
-        node += b"".join(write_field(5, _attribute(name, value)) for name, value in attributes.items())
-        self._fields.append(write_field(1, node))
+        node = b"".join(write_field(_NODE_INPUT, name) for name in inputs)
+        node += b"".join(write_field(_NODE_OUTPUT, name) for name in names) + write_field(_NODE_OPERATION, operation)
+        node += b"".join(write_field(_NODE_ATTRIBUTE, _attribute(name, value)) for name, value in attributes.items())
+        self._fields.append(write_field(_GRAPH_NODE, node))
         return names
 
     def encode(self) -> bytes:
         """Give the graph as its message."""
-        return b"".join(self._fields) + write_field(2, self._prefix or "main")
+        return b"".join(self._fields) + write_field(_GRAPH_NAME, self._prefix or "main")
 
     def model(self) -> bytes:
         """Give a whole model, as a session takes it."""
-        opset = write_field(1, "") + write_field(2, OPSET_VERSION)
-        return write_field(1, IR_VERSION) + write_field(8, opset) + write_field(7, self.encode())
+        opset = write_field(_OPSET_DOMAIN, "") + write_field(_OPSET_VERSION, OPSET_VERSION)
+        head = write_field(_MODEL_IR, IR_VERSION) + write_field(_MODEL_OPSET, opset)
+        return head + write_field(_MODEL_GRAPH, self.encode())
 
     def _name(self) -> str:
         self._count += 1
@@ -84,31 +98,35 @@ def read_constants(model: bytes) -> dict[str, bytes]:
     Raises ValueError when it is no model.
     """
     found: dict[str, bytes] = {}
-    for _, graph in _fields(model, 7):
+    for _, graph in _fields(model, _MODEL_GRAPH):
         _read_graph(graph, found)
     return found
 
 
 def _read_graph(graph: bytes, found: dict[str, bytes]) -> None:
-    for _, node in _fields(graph, 1):
-        outputs = [output.decode() for _, output in _fields(node, 2)]
-        for _, attribute in _fields(node, 5):
-            for number, content in _fields(attribute, 5, 6):
-                if number == 6:
+    for _, node in _fields(graph, _GRAPH_NODE):
+        outputs = [output.decode() for _, output in _fields(node, _NODE_OUTPUT)]
+        for _, attribute in _fields(node, _NODE_ATTRIBUTE):
+            for field, content in _fields(attribute, _ATTRIBUTE_TENSOR, _ATTRIBUTE_GRAPH):
+                if field == _ATTRIBUTE_GRAPH:
                     _read_graph(content, found)
                 else:
-                    found.update((outputs[0], values) for _, values in _fields(content, 9))
+                    found.update((outputs[0], values) for _, values in _fields(content, _TENSOR_CONTENT))
 
 
 def _fields(message: bytes, *wanted: int) -> list[tuple[int, bytes]]:
     return list(read_fields(io.BytesIO(message), wanted))
 
 
-def _value_info(name: str, element: int) -> bytes:
-    return write_field(1, name) + write_field(2, write_field(1, write_field(1, element)))
+def _value_info(name: str, rank: int, element: int) -> bytes:
+    sizes = write_field(_SHAPE_DIMENSION, b"") * rank
+    tensor = write_field(_TENSOR_TYPE_ELEMENT, element) + write_field(_TENSOR_TYPE_SHAPE, sizes)
+    return write_field(_VALUE_NAME, name) + write_field(_VALUE_TYPE, write_field(_TYPE_TENSOR, tensor))
 
 
 def _attribute(name: str, value: int | Graph) -> bytes:
     if isinstance(value, Graph):
-        return write_field(1, name) + write_field(6, value.encode()) + write_field(20, _GRAPH)
-    return write_field(1, name) + write_field(3, value) + write_field(20, _INT)
+        field, kind = write_field(_ATTRIBUTE_GRAPH, value.encode()), _GRAPH_KIND
+    else:
+        field, kind = write_field(_ATTRIBUTE_INT, value), _INT_KIND
+    return write_field(_ATTRIBUTE_NAME, name) + field + write_field(_ATTRIBUTE_KIND, kind)

@@ -133,8 +133,8 @@ def _published() -> Path:
 def _network(weights: dict[str, Floats]) -> bytes:
     """Arrange the network: of frames (windows x 4, 256) come probabilities and both vectors (steps, 1, streams, …)."""
     graph = Graph()
-    frames, shape = graph.input("frames"), graph.input("shape", INT64)
-    hidden, cell = graph.input("hidden"), graph.input("cell")
+    frames, shape = graph.input("frames", rank=2), graph.input("shape", rank=1, element=INT64)
+    hidden, cell = (graph.input(name, rank=3) for name in ("hidden", "cell"))
 
     def at(*place: int) -> list[str]:
         return [graph.constant([number]) for number in place]
@@ -183,16 +183,16 @@ def _network(weights: dict[str, Floats]) -> bytes:
     biases = np.concatenate((gates("bias_ih", 1), gates("bias_hh", 1)), axis=1)[:, :, 0]
     recurrent = [graph.constant(gates(name, HIDDEN)) for name in ("weight_ih", "weight_hh")]
     step = Graph(prefix="step")
-    was, held, heard = step.input("was"), step.input("held"), step.input("heard")
+    was, held, heard = (step.input(name, rank=3) for name in ("was", "held", "heard"))
     _, now, kept = step.add_many(
         3, "LSTM", heard, *recurrent, graph.constant(biases), "", was, held, hidden_size=HIDDEN
     )
     # Once for the next step, once for whoever asked: memories are wanted at every window.
-    step.output(now, kept, step.add("Identity", now), step.add("Identity", kept))
+    step.output(now, kept, step.add("Identity", now), step.add("Identity", kept), rank=3)
     steps = graph.add("Reshape", one, shape)
     _, _, hiddens, cells = graph.add_many(4, "Scan", hidden, cell, steps, body=step, num_scan_inputs=1)
     readout = graph.constant(weights["decoder.decoder.2.weight"].reshape(HIDDEN, 1))
     score = graph.add("MatMul", graph.add("Relu", hiddens), readout)
     likely = graph.add("Sigmoid", graph.add("Add", score, graph.constant(weights["decoder.decoder.2.bias"])))
-    graph.output(likely, hiddens, cells)
+    graph.output(likely, hiddens, cells, rank=4)
     return graph.model()
