@@ -45,12 +45,12 @@ class Graph:
 
     def input(self, name: str, *, rank: int, element: int = FLOAT) -> str:
         """Declare an input of so many dimensions of any size."""
-        self._fields.append(write_field(_GRAPH_INPUT, _value_info(name, rank, element)))
+        self._fields.append(write_field(_GRAPH_INPUT, _declaration(name, rank, element)))
         return name
 
     def output(self, *names: str, rank: int) -> None:
         """Give these values out, in this order; all are float and of one rank."""
-        self._fields += [write_field(_GRAPH_OUTPUT, _value_info(name, rank, FLOAT)) for name in names]
+        self._fields += [write_field(_GRAPH_OUTPUT, _declaration(name, rank, FLOAT)) for name in names]
 
     def constant(self, array: NDArray[np.float32] | NDArray[np.int64] | Sequence[int]) -> str:
         """Add a constant; whole numbers become int64."""
@@ -118,7 +118,7 @@ def _fields(message: bytes, *wanted: int) -> list[tuple[int, bytes]]:
     return list(read_fields(io.BytesIO(message), wanted))
 
 
-def _value_info(name: str, rank: int, element: int) -> bytes:
+def _declaration(name: str, rank: int, element: int) -> bytes:
     sizes = write_field(_SHAPE_DIMENSION, b"") * rank
     tensor = write_field(_TENSOR_TYPE_ELEMENT, element) + write_field(_TENSOR_TYPE_SHAPE, sizes)
     return write_field(_VALUE_NAME, name) + write_field(_VALUE_TYPE, write_field(_TYPE_TENSOR, tensor))
