@@ -29,7 +29,13 @@ from scribewire.frames import (
 from scribewire.settings import GateSettings
 from scribewire.tones import say, silence
 from scribewire.worker.quanta import Decoded, Quantum, decode_all
-from scribewire.worker.track import MAX_UNCONSUMED_SAMPLES, MAX_WAITING_FLUSHES, Track, straighten
+from scribewire.worker.track import (
+    MAX_UNCONSUMED_SAMPLES,
+    MAX_WAITING_FLUSHES,
+    OPENING_WINDOWS,
+    Track,
+    straighten,
+)
 
 GATE = create_gate(GateSettings(detector="energy"))
 SPEECH = silence(300) + say("alfa bravo charlie") + silence(1500) + say("delta echo") + silence(900)
@@ -124,6 +130,14 @@ def test_stable_partials_hold_words_that_stay() -> None:
         ("delta", 1.0),
         ("delta echo", 1.0),
     ]
+
+
+def test_what_a_segment_opens_with_is_decoded_at_once() -> None:
+    rig = Rig().feed(silence(1500) + say("alfa bravo"))
+    opening, *later = (len(quantum.windows) for quantum in rig.quanta)
+    preroll = GateSettings().preroll_ms * 16 // WINDOW_SAMPLES
+    assert preroll < opening <= OPENING_WINDOWS
+    assert max(later) == 3
 
 
 class Counts(ScriptedEngine):

@@ -40,6 +40,9 @@ MAX_WAITING_FLUSHES: Final = 64
 # An engine that wants a segment again more often than this never ends it.
 MAX_AGAIN: Final = 3
 CONSUMED_STEP_SAMPLES: Final = samples_of_ms(100)
+# What a segment opens with is there at once, pre-roll and all, and is decoded at once: a partial on the way would be
+# old when it is said, and the next has to keep its distance to it.
+OPENING_WINDOWS: Final = 12
 
 _RESUME: Final = msgspec.msgpack.Decoder(tuple[bytes, bytes])
 
@@ -280,7 +283,9 @@ class _Segment:
         self._done = self._next
 
     def take_quantum(self, most_windows: int) -> Quantum:
-        begin = self.first_sample if self._next == 0 else None
+        begin = None
+        if self._next == 0:
+            begin, most_windows = self.first_sample, max(most_windows, OPENING_WINDOWS)
         windows = self._windows[self._next : self._next + most_windows]
         self._next += len(windows)
         self._finish_taken = self.closed is not None and self._next == len(self._windows)
