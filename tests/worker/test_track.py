@@ -55,6 +55,7 @@ class Rig:
         self.frames: list[Frame] = []
         self.now = 0.0
         self.quanta: list[Quantum] = []
+        self.new_windows: list[int] = []
 
     def feed(self, pcm: bytes, *, size: int = 3200) -> Rig:
         for at in range(0, len(pcm), size):
@@ -77,6 +78,7 @@ class Rig:
         while self.track.waiting_since is not None:
             quantum = self.track.take_quantum(3)
             self.quanta.append(quantum)
+            self.new_windows.append(self.track.new_windows)
             [decoded] = decode_all(self.engine, [(self.stream, quantum)], lambda: 0.0)
             self.frames += self.track.apply(decoded, self.now)
             self.frames += self.track.drain()
@@ -341,6 +343,23 @@ def test_a_segment_wanted_again_is_fed_again_and_comes_out_the_same(times: int, 
     rig = Rig(engine=WantsItAgain(after=12, times=times, at_the_end=at_the_end)).feed(SPEECH).say(Finish(7))
     assert rig.finals() == calm.finals()
     assert len(rig.quanta) > len(calm.quanta)
+
+
+@pytest.mark.parametrize("times", [0, 3])
+def test_what_comes_at_the_pace_of_speech_is_never_counted_faster(times: int) -> None:
+    rig = Rig(engine=WantsItAgain(after=12, times=times))
+    for at in range(0, len(SPEECH), 3200):
+        before = len(rig.new_windows)
+        rig.feed(SPEECH[at : at + 3200])
+        assert sum(rig.new_windows[before:]) <= 4
+    decoded = sum(len(quantum.windows) for quantum in rig.quanta)
+    assert 0 < sum(rig.new_windows) < decoded
+
+
+def test_a_burst_is_counted_but_for_what_the_gate_held_back() -> None:
+    rig = Rig().feed(silence(1500) + say("alfa bravo charlie delta"), size=1_000_000)
+    decoded = sum(len(quantum.windows) for quantum in rig.quanta)
+    assert decoded - OPENING_WINDOWS <= sum(rig.new_windows) < decoded
 
 
 def test_no_partials_come_until_what_was_decoded_before_is_caught_up_with() -> None:

@@ -186,7 +186,7 @@ class Decoding:
         now = self._loop.time()
         audio_s = s_of_samples(sum(map(len, quantum.windows)) // 2)
         self._meter.spent(stream.choice, cpu_s=answer.cpu_s, audio_s=audio_s, apart=stream.decoders.apart)
-        self._scheduler.charge(stream, len(quantum.windows), now)
+        self._scheduler.charge(stream, stream.track.new_windows, now)
         if stream.ended:
             return
         if answer.words and stream.second_decoders is not None:

@@ -1,7 +1,8 @@
 """Who is decoded next: the stream whose oldest undecoded audio is oldest, in bounded quanta. Pure; time is an argument.
 
-Audio that comes faster than real time is charged to its stream: after a quantum of 100 ms it counts as due 100 ms
+Audio that comes faster than real time is charged to its stream: after 100 ms of new audio the next counts as due 100 ms
 later, however long ago it arrived. So a burst takes what the others leave, and a stream that fell behind catches up.
+What is not new, a pre-roll or what an engine wants once more, is free: all streams have it, and none can help it.
 """
 
 from __future__ import annotations
@@ -82,14 +83,14 @@ class Scheduler(Generic[K]):
             self._turns[stream].granted_due = self._waiting.pop(stream)
         return Grant(tuple(streams), BEHIND_WINDOWS if now - due > BEHIND_S else QUANTUM_WINDOWS)
 
-    def charge(self, stream: K, windows: int, now: float) -> None:
-        """Say how much of its grant a stream used, once it is decoded; it is idle until `want` says otherwise."""
+    def charge(self, stream: K, new_windows: int, now: float) -> None:
+        """Say how much new audio of a grant was decoded; the stream is idle until `want` says otherwise."""
         turn = self._turns.get(stream)
         if turn is None or turn.granted_due is None:
             return
         # From its due time, so that who is behind is not punished for it; from now at the latest, so that what was
         # decoded while nobody else wanted to be is not held against it later.
-        turn.floor = min(turn.granted_due, now) + windows * WINDOW_S
+        turn.floor = min(turn.granted_due, now) + new_windows * WINDOW_S
         turn.granted_due = None
 
     def lag_s(self, now: float) -> float:

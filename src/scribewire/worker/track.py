@@ -129,9 +129,8 @@ class Track:
     def _take_events(self) -> None:
         # A window counts as arrived with its last sample, a pre-roll with the window that made it one, and the windows
         # of one step with the first of them.
-        position = self.gate_stream.position
-        first = min(self._judged + WINDOW_SAMPLES, position)
-        self._judged = position
+        judged_before, self._judged = self._judged, self.gate_stream.position
+        first = min(judged_before + WINDOW_SAMPLES, self._judged)
         while self._arrivals and self._arrivals[0][0] < first:
             self._arrivals.popleft()
         arrived = self._arrivals[0][1] if self._arrivals else 0.0
@@ -143,7 +142,7 @@ class Track:
             else:
                 segment = self._queue[-1]
                 assert isinstance(segment, _Segment), "speech outside a segment"
-                segment.take(event, arrived)
+                segment.take(event, arrived, judged_before)
 
     # --- decoding ----------------------------------------------------------------------------------------------------
 
@@ -158,6 +157,13 @@ class Track:
         segment = self._queue[0]
         assert isinstance(segment, _Segment), "nothing waits"
         return segment.take_quantum(most_windows)
+
+    @property
+    def new_windows(self) -> int:
+        """Count the windows of the quantum taken last that the gate had not held back and no quantum had before."""
+        segment = self._queue[0]
+        assert isinstance(segment, _Segment), "no quantum was taken"
+        return segment.new_windows
 
     def spoken(self) -> tuple[int, tuple[bytes, ...]]:
         """Give the first sample and the windows of the segment of which the quantum was taken."""
@@ -243,18 +249,21 @@ class _Segment:
         self.closed: SegmentClosed | None = None
         self._windows: list[bytes] = []
         self._arrivals: list[float] = []
+        self._is_new: list[bool] = []
+        self.new_windows = 0  # of the quantum taken last
         self._next = 0
         self._done = 0
         self._said_until = 0  # windows that were decoded before the engine wanted them again
         self._rewinds = 0
         self._finish_taken = False
 
-    def take(self, event: Speech | SegmentClosed, arrived: float) -> None:
+    def take(self, event: Speech | SegmentClosed, arrived: float, judged_before: int) -> None:
         self._arrivals.append(arrived)
         if isinstance(event, SegmentClosed):
             self.closed = event
         else:
             self._windows.append(event.pcm)
+            self._is_new.append(self.first_sample + len(self._windows) * WINDOW_SAMPLES > judged_before)
 
     @property
     def waiting_since(self) -> float | None:
@@ -286,7 +295,9 @@ class _Segment:
         begin = None
         if self._next == 0:
             begin, most_windows = self.first_sample, max(most_windows, OPENING_WINDOWS)
-        windows = self._windows[self._next : self._next + most_windows]
+        taken = slice(self._next, self._next + most_windows)
+        windows = self._windows[taken]
+        self.new_windows = sum(self._is_new[taken])
         self._next += len(windows)
         self._finish_taken = self.closed is not None and self._next == len(self._windows)
         return Quantum(begin, windows, self._finish_taken)
@@ -296,6 +307,7 @@ class _Segment:
         if self._rewinds > MAX_AGAIN:
             raise EngineFailed("The decoder does not get on.")
         self._said_until = max(self._said_until, self._done)
+        self._is_new[: self._done] = [False] * self._done
         self._next = self._done = 0
         self._finish_taken = False
         # It waits from now on: the age of the audio is no sign that the worker is behind.
