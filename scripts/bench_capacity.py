@@ -1,4 +1,4 @@
-"""Print how many real-time streams of continuous speech this machine holds, the service beside the bare engine."""
+"""Print how many real-time streams of continuous speech this machine holds: the service, the bare engine, and stock."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Sequence
 from itertools import chain
+from statistics import median
 
 import uvloop
 from rich.console import Console
@@ -26,12 +27,15 @@ from scribewire.core.audio import WINDOW_BYTES
 from scribewire.engines.base import Engine, Stream
 from scribewire.engines.table import create
 from service import Service, running
+from wer_bare import yardstick
 from wire import BYTES_PER_S
 
 FRAME_S = 0.1
 # A bare stream is ended and begun again as often as sentences end.
 SEGMENT_S = 8.0
 BOUND_MS = 200
+# So much speech tells what PocketSphinx as it comes takes of a core.
+YARDSTICK_S = 8.0
 # Sessions do not begin all at once: each decodes its first half second twice.
 STAGGER_S = 6.0
 
@@ -101,18 +105,27 @@ def lag_of_bare(kind: str, streams: int, seconds: float) -> Spread | None:
     return found
 
 
+def cores_of_stock() -> float:
+    """Give how many cores a stream of PocketSphinx as it comes takes here and now, while every core decodes one."""
+    cores = os.cpu_count() or 1
+    with multiprocessing.Pool(cores) as pool:
+        return median(pool.map(yardstick, [[pcm] for pcm in speech(cores, YARDSTICK_S)], chunksize=1))
+
+
 async def main() -> None:
     """Measure growing numbers of streams, both in turn, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--streams", type=int, nargs="+", default=[8, 12, 16, 20, 24], help="numbers of streams to try")
+    parser.add_argument(
+        "--streams", type=int, nargs="+", default=[4, 6, 8, 12, 16, 20, 24], help="numbers of streams to try"
+    )
     parser.add_argument("--seconds", type=float, default=20.0, help="seconds of speech of each stream (default 20)")
     parser.add_argument("--type", choices=("fast", "quality"), default="fast")
     parser.add_argument("--workers", type=int, default=1, help="workers that share the cores (default 1)")
     options = parser.parse_args()
     table = Table(title=f"{options.type}, continuous speech, lag of partials in ms")
-    for column in ("streams", "service p50", "p95", "p99", "bare p50", "p95", "p99"):
+    for column in ("streams", "service p50", "p95", "p99", "bare p50", "p95", "p99", "stock, cores"):
         table.add_column(column, justify="right")
-    largest = {"service": 0, "bare": 0}
+    largest, stock = {"service": 0, "bare engine": 0}, []
     # Admission is off: the question is what the machine holds, not what the service would promise.
     settings = {
         "WORKER__SLOTS": "100",
@@ -121,23 +134,27 @@ async def main() -> None:
         "AUTOSCALING__MAX_WORKERS": str(options.workers),
     }
     with Progress(transient=True) as progress:
-        task = progress.add_task("measuring", total=2 * len(options.streams))
-        for streams in options.streams:
+        for streams in progress.track(sorted(options.streams), description="measuring"):
             async with running(settings) as service:
                 await asyncio.to_thread(service.initialize)
                 await asyncio.sleep(3.0)
                 ours = await lag_of_service(service, options.type, streams, options.seconds)
-            progress.advance(task)
             bare = await asyncio.to_thread(lag_of_bare, options.type, streams, options.seconds)
-            progress.advance(task)
+            stock.append(await asyncio.to_thread(cores_of_stock))
             row = []
-            for name, lag in (("service", ours), ("bare", bare)):
+            for name, lag in (("service", ours), ("bare engine", bare)):
                 row += [f"{lag.p50:.0f}", f"{lag.p95:.0f}", f"{lag.p99:.0f}"] if lag else ["-"] * 3
                 if lag and lag.p95 <= BOUND_MS:
                     largest[name] = streams
-            table.add_row(str(streams), *row)
+            table.add_row(str(streams), *row, f"{stock[-1]:.3f}")
+            if streams not in largest.values():
+                break
     Console().print(table)
-    print(f"largest with p95 within {BOUND_MS} ms: service {largest['service']}, bare engine {largest['bare']}")
+    print(f"largest with p95 within {BOUND_MS} ms: service {largest['service']}, bare engine {largest['bare engine']}")
+    fit = (os.cpu_count() or 1) / median(stock)
+    times = {name: f"{streams / fit:.2f} times" for name, streams in largest.items()}
+    print(f"a stream of PocketSphinx as it comes took {median(stock):.3f} of a core: {fit:.1f} fill the machine;")
+    print(f"the service held {times['service']} as many, the bare engine {times['bare engine']}")
 
 
 if __name__ == "__main__":
