@@ -74,10 +74,10 @@ class NoMeter:
 class Rig:
     """A worker's decoding without its sockets."""
 
-    def __init__(self) -> None:
+    def __init__(self, permits: int) -> None:
         self.detector = NotedDetector()
         self.gate = Gate(self.detector, GateSettings())
-        self.decoding = Decoding(self.gate, NoMeter(), second_pass_wait_s=1.0)
+        self.decoding = Decoding(self.gate, NoMeter(), permits=permits, second_pass_wait_s=1.0)
         self.decoders = HeldDecoders()
         self.said: dict[int, list[Frame]] = {}
         self.ended = asyncio.Event()
@@ -108,8 +108,8 @@ class Rig:
 
 
 @asynccontextmanager
-async def rigged() -> AsyncIterator[Rig]:
-    rig = Rig()
+async def rigged(*, permits: int = 1) -> AsyncIterator[Rig]:
+    rig = Rig(permits)
     await rig.decoders.load()
     loop = asyncio.create_task(rig.decoding.run())
     try:
@@ -162,6 +162,27 @@ async def test_while_decoders_are_behind_audio_waits_for_that_of_other_streams()
         assert rig.detector.calls == []
         [together] = await judged(rig, 1)
         assert sorted(together) == [3, 3, 3]
+
+
+async def test_a_permit_that_is_free_has_nobody_wait() -> None:
+    async with rigged(permits=2) as rig:
+        await rig.fall_behind()
+        rig.decoding.feed(await rig.open(1), bytes(FRAME_BYTES))
+        await turns()
+
+        assert rig.detector.calls == [[3]]
+
+
+async def test_what_waits_is_judged_when_a_permit_is_free_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scribewire.worker.decoding.GATHER_S", 100 * WAIT_S)
+    async with rigged() as rig:
+        await rig.fall_behind()
+        for number in range(2):
+            rig.decoding.feed(await rig.open(number), bytes(FRAME_BYTES))
+        rig.decoders.free.set()
+
+        [together] = await judged(rig, 1)
+        assert together == [3, 3]
 
 
 async def test_what_ends_a_segment_does_not_wait_with_the_audio_before_it() -> None:

@@ -21,8 +21,8 @@ from scribewire.worker.track import Track
 
 _log = logging.getLogger(__name__)
 
-# While decoders are this far behind, a window is not decoded sooner for being judged at once: it may wait for those of
-# other streams. In one call four streams cost half of what they cost one by one.
+# While every permit is taken and decoders are this far behind, a window is not decoded sooner for being judged at once:
+# it may wait for those of other streams, until a permit is free. In one call four cost half of what they cost apart.
 GATHER_LAG_S: Final = 0.05
 GATHER_S: Final = 0.05
 
@@ -55,9 +55,9 @@ class Meter(Protocol):
 
 
 class Decoding:
-    """The live streams. `run` is the loop of one permit: start as many as may decode at once."""
+    """The live streams. While `run` runs, as many of them decode at once as there are permits."""
 
-    def __init__(self, gate: Gate, meter: Meter, *, second_pass_wait_s: float) -> None:
+    def __init__(self, gate: Gate, meter: Meter, *, permits: int, second_pass_wait_s: float) -> None:
         self._loop = asyncio.get_running_loop()
         self._gate = gate
         self._meter = meter
@@ -67,6 +67,7 @@ class Decoding:
         self._unjudged: set[LiveStream] = set()
         self._judging: asyncio.Handle | None = None
         self._gathering = False
+        self._permits = self._free_permits = permits
         self._work = asyncio.Event()
 
     @property
@@ -129,13 +130,13 @@ class Decoding:
             if may_wait or not self._gathering:
                 return
             self._judging.cancel()
-        self._gathering = may_wait and self.lag_s > GATHER_LAG_S
+        self._gathering = may_wait and not self._free_permits and self.lag_s > GATHER_LAG_S
         # At the soonest later in this turn of the loop, when every socket that was ready has been read.
         loop = self._loop
         self._judging = loop.call_later(GATHER_S, self._judge) if self._gathering else loop.call_soon(self._judge)
 
     def _judge(self) -> None:
-        self._judging = None
+        self._judging, self._gathering = None, False
         touched = tuple(self._unjudged)
         self._gate.step([stream.track.gate_stream for stream in touched])
         for stream in touched:
@@ -149,18 +150,27 @@ class Decoding:
     # --- the decoders ------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Decode, one grant after the other, until cancelled."""
+        """Decode, until cancelled."""
+        async with asyncio.TaskGroup() as permits:
+            for _ in range(self._permits):
+                permits.create_task(self._use_permit())
+                permits.create_task(self._second_passes.run())
+
+    async def _use_permit(self) -> None:
         while True:
             grant = self._scheduler.pick(self._loop.time())
-            if grant is None:
+            if grant is not None:
+                self._free_permits -= 1
+                try:
+                    await self._decode(grant)
+                finally:
+                    self._free_permits += 1
+            elif self._judging is not None and self._gathering:
+                self._judging.cancel()
+                self._judge()
+            else:
                 self._work.clear()
                 await self._work.wait()
-            else:
-                await self._decode(grant)
-
-    async def run_second_passes(self) -> None:
-        """Decode finals once more, until cancelled."""
-        await self._second_passes.run()
 
     async def _decode(self, grant: Grant[LiveStream]) -> None:
         streams = grant.streams

@@ -142,14 +142,13 @@ class Worker:
         except ScribewireError as error:
             self._fail(str(error))
             return
-        self.decoding = Decoding(gate, self, second_pass_wait_s=self._settings.engines.second_pass_wait_s)
+        second_pass_wait_s = self._settings.engines.second_pass_wait_s
+        self.decoding = Decoding(gate, self, permits=self._permits, second_pass_wait_s=second_pass_wait_s)
         self._phase = Phase.READY
         _log.info("The worker is ready", extra={"worker": self.name, "rtf": self._capacity.rtf()})
         self._changed()
-        async with asyncio.TaskGroup() as permits:
-            for _ in range(self._permits):
-                permits.create_task(self.decoding.run())
-                permits.create_task(self.decoding.run_second_passes())
+        async with asyncio.TaskGroup() as live:
+            live.create_task(self.decoding.run())
             if self._settings.engines.load == "start":
                 for choice in self._engines:
                     self._want(choice)
