@@ -24,6 +24,8 @@ SAMPLE = "sample.wav"
 SILENCE_S = 2.0
 # A burst lasts longer than what it is measured against: this often the sample, sent as fast as it is taken.
 BURST_SAMPLES = 6
+# Of a bare process, and of a service from zero workers.
+STARTS = 5
 # What a process must do before it can recognise anything, without any of ours.
 BARE_START = """
 import pocketsphinx
@@ -89,25 +91,19 @@ def partials_per_s(heard: Transcript) -> tuple[float, float]:
     return (len(partials) - 1) / span_s, changed / span_s
 
 
-def time_bare_start(runs: int) -> float:
-    """Give the median seconds of a process that imports the engine, loads it and decodes one second."""
-    times = []
-    for _ in range(runs):
+def time_bare_start() -> float:
+    """Give the seconds of a process that imports the engine, loads it and decodes one second."""
+    began_s = time.monotonic()
+    subprocess.run([sys.executable, "-c", BARE_START], check=True, capture_output=True)
+    return time.monotonic() - began_s
+
+
+async def time_initialize() -> float:
+    """Give the seconds that initialize took from zero, for a fresh service."""
+    async with running() as service:
         began_s = time.monotonic()
-        subprocess.run([sys.executable, "-c", BARE_START], check=True, capture_output=True)
-        times.append(time.monotonic() - began_s)
-    return statistics.median(times)
-
-
-async def time_initialize(runs: int) -> list[float]:
-    """Give the seconds that initialize took from zero, for each of some fresh services."""
-    times = []
-    for _ in range(runs):
-        async with running() as service:
-            began_s = time.monotonic()
-            await asyncio.to_thread(service.initialize)
-            times.append(time.monotonic() - began_s)
-    return times
+        await asyncio.to_thread(service.initialize)
+        return time.monotonic() - began_s
 
 
 def show(rows: Sequence[tuple[str, str, str, bool]]) -> None:
@@ -126,11 +122,13 @@ async def main() -> None:
     parser.add_argument("--runs", type=int, default=5, help="sessions of speech (default 5)")
     runs = parser.parse_args().runs
     with Progress(transient=True) as progress:
-        task = progress.add_task("measuring", total=2 * runs + 4)
-        bare_s = time_bare_start(3)
-        progress.advance(task)
-        cold = await time_initialize(3)
-        progress.advance(task)
+        task = progress.add_task("measuring", total=2 * runs + STARTS + 2)
+        bare, cold = [], []
+        for _ in range(STARTS):
+            # In turns: a machine may be half as fast in the next minute.
+            bare.append(time_bare_start())
+            cold.append(await time_initialize())
+            progress.advance(task)
         heard, silences = [], []
         async with running() as service:
             await asyncio.to_thread(service.initialize)
@@ -149,6 +147,7 @@ async def main() -> None:
     last = [max(at for at, m in h.messages if m.get("is_final")) - h.stop_sent_s for h in heard]
     rates = [partials_per_s(h) for h in heard]
     slowest_rate, changed = min(rates)
+    bare_s = statistics.median(bare)
     cold_bar_s = max(1.3 * bare_s, bare_s + 0.6)
 
     def seconds(values: Sequence[float]) -> str:
