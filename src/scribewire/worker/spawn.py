@@ -13,7 +13,7 @@ from typing import Final
 from scribewire.lifeline import Lifeline
 
 # Has glibc's malloc ask for huge pages. A search walks its memory at random, and lanes share those of their nursery:
-# decoding costs a ninth less, a fork a quarter. Elsewhere than on Linux nothing reads it.
+# decoding costs up to a ninth less, a fork a quarter. Elsewhere than on Linux nothing reads it.
 TUNABLES: Final = "GLIBC_TUNABLES"
 HUGE_PAGES: Final = "glibc.malloc.hugetlb=1"
 

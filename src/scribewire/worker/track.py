@@ -153,7 +153,10 @@ class Track:
         return segment.waiting_since if isinstance(segment, _Segment) else None
 
     def take_quantum(self, most_windows: int) -> Quantum:
-        """Give the next piece to decode, when `waiting_since` says that there is one; `apply` its outcome."""
+        """Give the next piece to decode, when `waiting_since` says that there is one; `apply` its outcome.
+
+        It holds so many windows at most; the first of a segment may hold OPENING_WINDOWS.
+        """
         segment = self._queue[0]
         assert isinstance(segment, _Segment), "nothing waits"
         return segment.take_quantum(most_windows)
