@@ -16,7 +16,7 @@ import pocketsphinx
 from scoring import by_group, noise_clips, print_table, speech_clips
 from scribewire.bench.wer import score
 from scribewire.core.audio import SAMPLE_BYTES, SAMPLE_RATE_HZ, s_of_samples
-from scribewire.core.events import Word
+from scribewire.core.words import Word
 from scribewire.engines.base import Engine, Outcome, Stream
 from scribewire.engines.gate import Gate, SegmentClosed, SegmentOpened, Speech, create_gate
 from scribewire.engines.table import create

@@ -6,7 +6,7 @@ from array import array
 from collections.abc import Sequence
 
 from scribewire.core.audio import SAMPLE_BYTES
-from scribewire.core.events import Word
+from scribewire.core.words import Word
 from scribewire.engines.base import PLAIN, Engine, Options, Outcome, Setup, Stream, Traits
 from scribewire.errors import BadSettings
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from scribewire.core.events import Profile
-from scribewire.core.languages import resolve
+from scribewire.core.languages import Profile, resolve
 from scribewire.errors import UnknownLanguage, UnknownType
 
 CONFIGURED = {

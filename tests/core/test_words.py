@@ -7,8 +7,7 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scribewire.core.events import Word
-from scribewire.core.words import bound_words
+from scribewire.core.words import Word, bound_words
 
 words = st.lists(st.builds(Word, st.sampled_from(["", "a"]), st.integers(), st.integers(), st.floats()))
 

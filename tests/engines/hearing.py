@@ -12,7 +12,7 @@ import numpy as np
 import psutil
 
 from scribewire.core.audio import WINDOW_BYTES
-from scribewire.core.events import Word
+from scribewire.core.words import Word
 from scribewire.engines.base import PLAIN, Engine, Options, Stream
 from tests.speech import SHARED_CLIPS
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from scribewire.core.audio import SAMPLE_BYTES, WINDOW_BYTES
-from scribewire.core.events import Word
+from scribewire.core.words import Word
 from scribewire.engines import table
 from scribewire.engines.base import Engine, Outcome, Stream
 from scribewire.errors import ScribewireError

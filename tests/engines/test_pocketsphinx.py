@@ -11,7 +11,7 @@ from functools import cache
 import pytest
 
 from scribewire.core.audio import SAMPLE_BYTES, WINDOW_BYTES
-from scribewire.core.events import Word
+from scribewire.core.words import Word
 from scribewire.engines.base import Outcome, Setup, Stream
 from scribewire.engines.pocketsphinx import MARKS_BYTES, PocketSphinxEngine, PocketSphinxStream
 from scribewire.errors import EngineFailed, EngineMissing

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from scribewire.core.events import Word
+from scribewire.core.words import Word
 from scribewire.engines.base import Setup, Stream
 from scribewire.engines.scripted import ScriptedEngine, parse_script
 from scribewire.errors import BadSettings

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import subprocess
 import sys
 from importlib.metadata import EntryPoint, EntryPoints
@@ -62,7 +63,7 @@ def test_an_engine_that_cannot_be_imported_is_named(monkeypatch: pytest.MonkeyPa
 
 def test_an_engine_of_another_package_is_found_by_its_entry_point(monkeypatch: pytest.MonkeyPatch) -> None:
     point = EntryPoint("theirs", "scribewire.engines.scripted:ScriptedEngine", table.ENTRY_POINTS)
-    monkeypatch.setattr(table, "entry_points", lambda **chosen: EntryPoints([point]).select(**chosen))
+    monkeypatch.setattr(importlib.metadata, "entry_points", lambda **chosen: EntryPoints([point]).select(**chosen))
 
     assert isinstance(table.create("theirs:words"), ScriptedEngine)
     assert table.find("pocketsphinx") is table.ROWS[0]

@@ -18,7 +18,7 @@ import pytest
 
 from scoring import speech_clips
 from scribewire.core.audio import SAMPLE_RATE_HZ, WINDOW_SAMPLES, samples_of_ms, samples_of_s
-from scribewire.core.events import Word
+from scribewire.core.words import Word
 from scribewire.engines.base import Options, Setup, Stream
 from scribewire.engines.models.importing import import_model
 from scribewire.engines.whisper import (

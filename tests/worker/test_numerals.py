@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from text_to_num import find_numbers
 
-from scribewire.core.events import Word
+from scribewire.core.words import Word
 from scribewire.worker.numerals import LANGUAGES, SMALLEST, Numerals, numerals_of
 
 EN = Numerals("en")

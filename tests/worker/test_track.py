@@ -9,7 +9,7 @@ from typing import ClassVar
 import pytest
 
 from scribewire.core.audio import SAMPLE_BYTES, WINDOW_SAMPLES
-from scribewire.core.events import Word
+from scribewire.core.words import Word
 from scribewire.engines.base import PLAIN, Engine, Options, Outcome, Setup, Stream
 from scribewire.engines.gate import create_gate
 from scribewire.engines.scripted import ScriptedEngine, ScriptedStream, parse_script

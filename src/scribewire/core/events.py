@@ -3,20 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
+from scribewire.core.words import Word as Word  # a word is one to whoever speaks of events
 from scribewire.errors import ScribewireError
 
 # Every `_sample` is a position counted from the start of the session's audio, at 16 kHz.
-
-
-class Word(NamedTuple):
-    """One recognised word."""
-
-    text: str
-    start_sample: int
-    end_sample: int
-    confidence: float  # 0…1, a real posterior
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +19,6 @@ class StartOptions:
     actual_numbers: bool = False
     vocabulary: tuple[str, ...] = ()
     quiet: bool = False  # say `Quiet` too
-
-
-@dataclass(frozen=True, slots=True)
-class Profile:
-    """What a session wants to be recognised with, already resolved against the settings."""
-
-    language: str
-    type: str
 
 
 @dataclass(frozen=True, slots=True)

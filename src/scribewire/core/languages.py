@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
-from scribewire.core.events import Profile
 from scribewire.errors import UnknownLanguage, UnknownType
 
 TYPES: Final = ("fast", "quality")
+
+
+class Profile(NamedTuple):
+    """What a session wants to be recognised with, already resolved against the settings."""
+
+    language: str
+    type: str
 
 
 def resolve(

@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
-from scribewire.core.events import Word
+
+class Word(NamedTuple):
+    """One recognised word. Positions are counted from the start of the session's audio, at 16 kHz."""
+
+    text: str
+    start_sample: int
+    end_sample: int
+    confidence: float  # 0…1, a real posterior
 
 
 def bound_words(words: Iterable[Word], first_sample: int, end_sample: int) -> tuple[Word, ...]:

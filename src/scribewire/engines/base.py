@@ -9,7 +9,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Final, Literal
 
-from scribewire.core.events import Word
+from scribewire.core.words import Word
 
 Device = Literal["cpu", "cuda"]
 

@@ -19,7 +19,7 @@ from operator import add
 from typing import Any, Final, NamedTuple
 
 from scribewire.core.audio import SAMPLE_BYTES, WINDOW_BYTES, WINDOW_SAMPLES
-from scribewire.core.events import Word
+from scribewire.core.words import Word
 from scribewire.engines.base import PLAIN, Engine, Options, Outcome, Setup, Stream, Traits
 from scribewire.errors import EngineFailed, EngineMissing
 

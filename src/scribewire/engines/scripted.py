@@ -18,7 +18,7 @@ from operator import mul
 from typing import Final, Literal, get_args
 
 from scribewire.core.audio import SAMPLE_BYTES, SAMPLE_RATE_HZ
-from scribewire.core.events import Word
+from scribewire.core.words import Word
 from scribewire.engines.base import PLAIN, Engine, Options, Outcome, Setup, Stream, Traits
 from scribewire.errors import BadSettings, EngineFailed
 from scribewire.tones import LOWEST_HZ, SPACING_HZ, VOCABULARY

@@ -20,7 +20,7 @@ from typing import Any, Final
 import numpy as np
 
 from scribewire.core.audio import SAMPLE_RATE_HZ
-from scribewire.core.events import Word
+from scribewire.core.words import Word
 from scribewire.engines.base import PLAIN, Device, Engine, Options, Outcome, Setup, Stream, Traits
 from scribewire.engines.loudness import Loudness
 from scribewire.engines.models import find_model, languages_of

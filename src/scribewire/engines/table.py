@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
@@ -85,6 +84,9 @@ def create(choice: Choice | str, *, models_dir: Path = Path("models"), device: D
 
 
 def _installed(name: str) -> Row | None:
+    # Engines of ours are found without it, and it is as much to import as all else here.
+    from importlib.metadata import entry_points
+
     for point in entry_points(group=ENTRY_POINTS, name=name):
         return Row(name, point.value)
     return None

@@ -18,7 +18,7 @@ import msgspec
 import numpy as np
 
 from scribewire.core.audio import SAMPLE_BYTES, SAMPLE_RATE_HZ, WINDOW_SAMPLES, samples_of_s
-from scribewire.core.events import Word
+from scribewire.core.words import Word
 from scribewire.engines.base import PLAIN, Engine, Options, Outcome, Setup, Stream, Traits
 from scribewire.engines.models import find_model, languages_of
 from scribewire.errors import EngineMissing

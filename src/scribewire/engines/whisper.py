@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scribewire.core.audio import SAMPLE_BYTES, WINDOW_SAMPLES, samples_of_s
-from scribewire.core.events import Word
+from scribewire.core.words import Word
 from scribewire.cores import usable_cores
 from scribewire.engines.agreement import Agreement
 from scribewire.engines.base import PLAIN, Device, Engine, Options, Outcome, Setup, Stream, Traits

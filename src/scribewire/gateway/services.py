@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from scribewire.core import events as ev
 from scribewire.core.keys import TICKET_PREFIX, Scope
-from scribewire.core.languages import resolve
+from scribewire.core.languages import Profile, resolve
 from scribewire.core.limits import Limits
 from scribewire.errors import NotPermitted
 from scribewire.gateway.access import Access
@@ -48,7 +48,7 @@ class Services:
         key = await self.access.admit(credential, Scope.REALTIME)
         return ev.Grant(key.id, key.name, key.max_sessions)
 
-    def choose(self, grant: ev.Grant, *, language: str | None, kind: str | None) -> ev.Profile:
+    def choose(self, grant: ev.Grant, *, language: str | None, kind: str | None) -> Profile:
         """Give the profile of a session that asks for a language and a type.
 
         Raises UnknownLanguage or UnknownType, and NotPermitted for another than its ticket names.

@@ -15,6 +15,7 @@ from typing import Final
 
 from scribewire.core import events as ev
 from scribewire.core.audio import s_of_samples
+from scribewire.core.languages import Profile
 from scribewire.errors import AtCapacity, NotAuthenticated, ScribewireError, SessionLimit
 from scribewire.gateway.peers import Peers
 from scribewire.gateway.store import SessionReport, Store
@@ -42,7 +43,7 @@ class LiveSession:
     started_at: datetime
     key_id: str | None = None
     key_name: str = ""
-    profile: ev.Profile | None = None
+    profile: Profile | None = None
     worker: str = ""
     received_samples: int = 0
     lag_s: float | None = None  # of its last partial

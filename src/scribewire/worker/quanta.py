@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from scribewire.core.events import Word
+from scribewire.core.words import Word
 from scribewire.engines.base import PLAIN, Engine, Options, Outcome, Stream
 
 

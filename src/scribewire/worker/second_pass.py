@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from scribewire.core.audio import s_of_samples
-from scribewire.core.events import Word
+from scribewire.core.words import Word
 from scribewire.engines.base import Options
 from scribewire.errors import EngineFailed, ScribewireError
 from scribewire.worker.quanta import Decoded, Decoder, Decoders, Quantum

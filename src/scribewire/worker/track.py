@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from scribewire.core.audio import SAMPLE_BYTES, WINDOW_SAMPLES, samples_of_ms, samples_of_s
-from scribewire.core.events import Word
+from scribewire.core.words import Word
 from scribewire.engines.gate import Gate, SegmentClosed, SegmentOpened, Silent, Speech
 from scribewire.errors import EngineFailed, LinkBroken
 from scribewire.frames import (
