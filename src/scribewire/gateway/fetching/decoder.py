@@ -97,8 +97,10 @@ def _frames(av: Any, container: Any, stream: Any) -> Iterator[Any]:
     for packet in container.demux(stream):
         try:
             yield from packet.decode()
-        except av.InvalidDataError:
-            continue  # a damaged packet is a gap, not the end
+        except MemoryError:
+            raise
+        except av.FFmpegError:
+            continue  # a damaged packet is a gap, not the end, and a decoder may call it by any name
 
 
 def _bytes(frames: Any) -> Iterator[bytes]:
