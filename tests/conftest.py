@@ -57,7 +57,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     files = [list(group) for _, group in groupby(items, key=lambda item: item.path)]
     waiting = [file for file in files if file[0].path.parent.name == "e2e"]
     computing = [file for file in files if file[0].path.parent.name != "e2e"]
-    between = len(computing) // (len(waiting) + 1)
+    between = max(1, len(computing) // (len(waiting) + 1))
     dealt = []
     for place, file in enumerate(computing):
         if place % between == 0 and waiting:
