@@ -165,7 +165,7 @@ async def test_damage_in_the_middle_is_a_gap(origin: Origin, pcm: bytes, form: s
     for _ in range(50):  # AAC's decoder says several things of it, "Operation not permitted" among them
         whole[chance.randrange(len(whole) // 4, len(whole) * 3 // 4)] = chance.randrange(256)
     origin.answers["/a"] = reply(bytes(whole))
-    assert s_of(await heard(origin, "/a")) == pytest.approx(s_of(pcm), abs=2.0)
+    assert s_of(await heard(origin, "/a")) == pytest.approx(s_of(pcm), abs=1.0)
 
 
 async def test_what_can_be_decoded_no_further_is_heard_as_far_as_it_goes(origin: Origin, pcm: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Words: what a stream claims of them, brought within what the contract promises."""
+"""Words: what one is, and what a stream claims of them, brought within what the contract promises."""
 
 from __future__ import annotations
 
